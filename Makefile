@@ -1,0 +1,57 @@
+# Everything a person needs is one command. `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Most tests wait for brokers: two processes also on two cores.
+TEST_PROCESSES ?= 2
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types imports schemas bench-kernel bench-codecs simulate chaos clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## make the virtual environment with the locked packages
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $(STAMP)
+
+demo: setup  ## a broker, two workers and a plant on this machine: machine B breaks, a worker is killed, nothing is lost
+	$(BIN)/twin demo
+
+test: setup  ## all tests; also on a real Apache Kafka where Java 17 and Maven are found
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
+
+lint: setup  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup  ## static types
+	$(BIN)/mypy
+
+imports: setup  ## the arrows between the rooms
+	$(BIN)/lint-imports
+
+schemas: setup  ## write schemas/, docs/asyncapi.json and the reference of records from the classes
+	$(BIN)/python -m topics.schemas write
+	$(BIN)/python -m topics.asyncapi > docs/asyncapi.json
+	$(BIN)/python -m topics.reference > docs/reference/records.md
+
+bench-kernel: setup  ## the kernel against idiomatic SimPy, in one run
+	$(BIN)/python -m benchmarks.kernel
+
+bench-codecs: setup  ## our event encoder against bare fastavro, in one run
+	$(BIN)/python -m benchmarks.codecs
+
+simulate: setup  ## 10,000 simulations of the whole system; a failure is one line with the seed that repeats it
+	$(BIN)/python -m tests.dst --runs 10000
+
+chaos: setup  ## 200 kills and the other failures, on a real Kafka; bounded, but long
+	TWIN_TEST_KILLS=200 TWIN_TEST_BROKERS=kafka $(BIN)/python -m pytest tests/chaos tests/streaming
+
+clean:  ## remove what the commands above have made
+	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

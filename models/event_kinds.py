@@ -1,0 +1,268 @@
+"""Every kind of event that a twin tells by itself, with its payload. A blueprint's `emit` steps add kinds of their own.
+
+Times are in the blueprint's unit. The entity, where there is one, is in the event, not in the payload.
+"""
+
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from models.base import Json, Model
+
+
+class EntityCreated(Model):
+    """An entity begins. `source`: the arrival that brought it, None for a command or another entity."""
+
+    kind: ClassVar = "entity-created"
+    flow: str
+    source: str | None
+
+
+class EntityRefused(Model):
+    """An arrival found the twin at its limit of entities."""
+
+    kind: ClassVar = "entity-refused"
+    flow: str
+    source: str
+
+
+class EntityQueued(Model):
+    """It asks for units of a resource (and may be served at the same instant)."""
+
+    kind: ClassVar = "entity-queued"
+    resource: str
+
+
+class EntityStarted(Model):
+    """It has been given them."""
+
+    kind: ClassVar = "entity-started"
+    resource: str
+
+
+class EntityFinished(Model):
+    """It has given them back."""
+
+    kind: ClassVar = "entity-finished"
+    resource: str
+
+
+class EntityBalked(Model):
+    """The queue was at its limit; it did not join."""
+
+    kind: ClassVar = "entity-balked"
+    resource: str
+
+
+class EntityReneged(Model):
+    """Its patience ran out after `waited`."""
+
+    kind: ClassVar = "entity-reneged"
+    resource: str
+    waited: float
+
+
+class EntityPreempted(Model):
+    """It was displaced or its resource went out of service. `remaining`: service time left. `by`: the entity that displaced
+    it, None for an outage."""
+
+    kind: ClassVar = "entity-preempted"
+    resource: str
+    remaining: float
+    by: int | None
+
+
+class EntityResumed(Model):
+    """Its interrupted service goes on, for `remaining`."""
+
+    kind: ClassVar = "entity-resumed"
+    resource: str
+    remaining: float
+
+
+class ResourceDown(Model):
+    """Out of service. `reason`: `breakdown` or `maintenance`; `interrupted`: entities whose service stopped."""
+
+    kind: ClassVar = "resource-down"
+    resource: str
+    reason: str
+    interrupted: int
+
+
+class ResourceUp(Model):
+    """Back in service after `down`."""
+
+    kind: ClassVar = "resource-up"
+    resource: str
+    reason: str
+    down: float
+
+
+class EntityBlocked(Model):
+    """It waits for a container or a store. `verb`: `put` (no room) or `get` (not enough there)."""
+
+    kind: ClassVar = "entity-blocked"
+    stock: str
+    verb: str
+
+
+class EntityPut(Model):
+    """It has put `amount` (1 for an item); `level` is what is there now."""
+
+    kind: ClassVar = "entity-put"
+    stock: str
+    amount: float
+    level: float
+
+
+class EntityGet(Model):
+    """It has got `amount` (1 for an item); `level` is what is left."""
+
+    kind: ClassVar = "entity-get"
+    stock: str
+    amount: float
+    level: float
+
+
+class EntityInterrupted(Model):
+    """Another entity (`by`) ended its delay with `remaining` time left."""
+
+    kind: ClassVar = "entity-interrupted"
+    remaining: float
+    by: int
+
+
+class EntityGathered(Model):
+    """It waits at a meeting point; `size` of its group so far."""
+
+    kind: ClassVar = "entity-gathered"
+    group: str
+    size: int
+
+
+class EntityWaiting(Model):
+    """It waits for a condition, a change or a signal."""
+
+    kind: ClassVar = "entity-waiting"
+    when: str | None = None
+    change: str | None = None
+    signal: str | None = None
+
+
+class EntityWoken(Model):
+    """The wait is over. `reason`: `condition` (what was waited for has come) or `timeout`."""
+
+    kind: ClassVar = "entity-woken"
+    reason: str
+
+
+class EntityFailed(Model):
+    """Its step failed. It leaves; the twin goes on."""
+
+    kind: ClassVar = "entity-failed"
+    code: str
+    message: str
+    step: str
+
+
+class EntityLeft(Model):
+    """It is gone: the last event of every entity. `outcome`: `finished`, `reneged`, `balked`, `abandoned`, `joined`,
+    `assembled` or `failed`."""
+
+    kind: ClassVar = "entity-left"
+    flow: str
+    outcome: str
+    time_in_system: float
+
+
+class ParameterChanged(Model):
+    """A live parameter was set, by a command or by a step."""
+
+    kind: ClassVar = "parameter-changed"
+    path: str
+    old: Json
+    new: Json
+
+
+class ScheduleRefused(Model):
+    """A step of a schedule could not be taken, since another bound was set in the meantime."""
+
+    kind: ClassVar = "schedule-refused"
+    schedule: str
+    code: str
+    message: str
+
+
+class SignalReceived(Model):
+    """A signal came; its payload's fields stand beside `signal`."""
+
+    model_config = ConfigDict(extra="allow")
+    kind: ClassVar = "signal-received"
+    signal: str
+
+
+class BottleneckFormed(Model):
+    kind: ClassVar = "bottleneck-formed"
+    resource: str
+    queue: int
+
+
+class BottleneckCleared(Model):
+    kind: ClassVar = "bottleneck-cleared"
+    resource: str
+    queue: int
+
+
+class QueueGrowing(Model):
+    """`joined`: entities that joined since one was last taken from the queue."""
+
+    kind: ClassVar = "queue-growing"
+    resource: str
+    queue: int
+    joined: int
+
+
+class ResourceStarving(Model):
+    kind: ClassVar = "resource-starving"
+    resource: str
+
+
+class ResourceFed(Model):
+    kind: ClassVar = "resource-fed"
+    resource: str
+
+
+EVENT_KINDS: dict[str, type[Model]] = {
+    payload.kind: payload
+    for payload in (
+        EntityCreated,
+        EntityRefused,
+        EntityQueued,
+        EntityStarted,
+        EntityFinished,
+        EntityBalked,
+        EntityReneged,
+        EntityPreempted,
+        EntityInterrupted,
+        EntityGathered,
+        EntityBlocked,
+        EntityPut,
+        EntityGet,
+        EntityResumed,
+        ResourceDown,
+        ResourceUp,
+        EntityWaiting,
+        EntityWoken,
+        EntityFailed,
+        EntityLeft,
+        ParameterChanged,
+        ScheduleRefused,
+        SignalReceived,
+        BottleneckFormed,
+        BottleneckCleared,
+        QueueGrowing,
+        ResourceStarving,
+        ResourceFed,
+    )
+}
+"""Payload class by kind."""

@@ -1,0 +1,215 @@
+"""Reading a blueprint from YAML or JSON text: all faults at once, each with line, column and the nearest valid name."""
+
+import csv
+from collections.abc import Callable
+from datetime import date, datetime
+from io import StringIO
+from itertools import islice
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from models.base import Model
+from models.blueprint import TRACE_MAX, Blueprint
+from models.check import nearest
+from models.errors import BlueprintError, TwinError
+
+TEXT_LENGTH_MAX = 4_000_000
+NODES_MAX = 200_000
+DEPTH_MAX = 100
+
+
+def load_blueprint(text: str, *, source: str = "<string>", read: Callable[[str], str] | None = None) -> Blueprint:
+    """Read and check a blueprint. `source` is how places are named. Raises BlueprintError with everything that is wrong.
+
+    `read` gives the text of a file that the blueprint names (`csv` of an arrival); without it such a name is refused.
+    """
+    if len(text) > TEXT_LENGTH_MAX:
+        error = TwinError("blueprint-too-large", f"a blueprint has at most {TEXT_LENGTH_MAX:,} characters", place=source)
+        raise BlueprintError([error], source=source)
+    document = _read(text, source)
+    if not isinstance(document, CommentedMap):
+        error = TwinError("not-a-mapping", "a blueprint is a mapping", place=source, remedy="start with `twin: <name>`")
+        raise BlueprintError([error], source=source)
+    plain = _Plain(source).convert(document, 0)
+    if read is not None:
+        _read_traces(plain, read, source)
+    try:
+        return Blueprint.model_validate(plain)
+    except ValidationError as error:
+        raise BlueprintError(_explain(error, document, source), source=source) from None
+
+
+def explain(error: ValidationError, *, source: str = "<blueprint>") -> list[TwinError]:
+    """Pydantic's error as ours, for a blueprint that did not come from a text (a command's field)."""
+    return _explain(error, None, source)
+
+
+def _read(text: str, source: str) -> Any:
+    try:
+        return YAML(typ="rt").load(StringIO(text))
+    except DuplicateKeyError as error:
+        mark = error.problem_mark
+        message = str(error.problem).splitlines()[0]
+        raise BlueprintError([TwinError("duplicate-key", message, place=_place(source, mark))], source=source) from None
+    except MarkedYAMLError as error:
+        message = " ".join(str(part) for part in (error.context, error.problem) if part)
+        raise BlueprintError([TwinError("bad-yaml", message, place=_place(source, error.problem_mark))], source=source) from None
+    except (YAMLError, ValueError, RecursionError, AssertionError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BlueprintError([TwinError("bad-yaml", f"not readable as YAML: {reason}", place=source)], source=source) from None
+
+
+def _read_traces(plain: Any, read: Callable[[str], str], source: str) -> None:
+    """Replace `csv: file` of each arrival by its `trace`. Columns: `at` (time), all others are attributes."""
+    arrivals = plain.get("arrivals")
+    for name, arrival in arrivals.items() if isinstance(arrivals, dict) else ():
+        if not isinstance(arrival, dict) or not isinstance(arrival.get("csv"), str):
+            continue
+        file = arrival.pop("csv")
+        try:
+            rows = list(islice(csv.DictReader(StringIO(read(file))), TRACE_MAX + 1))
+            arrival["trace"] = [
+                {"at": float(row.pop("at")), "attributes": {key: _cell(value) for key, value in row.items()}} for row in rows
+            ]
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            message = f"`{file}` is not a CSV with a column `at`: {type(error).__name__}: {error}"
+            raise BlueprintError([TwinError("bad-csv", message, place=f"{source}:arrivals.{name}.csv")], source=source) from None
+
+
+def _cell(text: str) -> Any:
+    """A CSV cell as a number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _place(source: str, mark: Any) -> str:
+    return f"{source}:{mark.line + 1}:{mark.column + 1}" if mark is not None else source
+
+
+class _Plain:
+    """The document as plain dicts, lists and scalars. Bounded, since aliases can make a small text a huge tree."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.nodes = 0
+
+    def convert(self, value: Any, depth: int) -> Any:
+        self.nodes += 1
+        if self.nodes > NODES_MAX or depth > DEPTH_MAX:
+            error = TwinError("blueprint-too-large", f"more than {NODES_MAX:,} values or {DEPTH_MAX} levels", place=self.source)
+            raise BlueprintError([error], source=self.source)
+        if isinstance(value, dict):
+            return {self._key(key): self.convert(inner, depth + 1) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set):
+            return [self.convert(inner, depth + 1) for inner in value]
+        if value is None or isinstance(value, bool):
+            return value
+        for plain in (int, float, str):
+            if isinstance(value, plain):
+                return plain(value)
+        if isinstance(value, datetime):
+            return datetime.fromisoformat(value.isoformat())
+        if isinstance(value, date):
+            return value.isoformat()
+        return str(value)
+
+    def _key(self, key: Any) -> str:
+        return key if type(key) is str else str(key)
+
+
+_TEXTS = {
+    "extra_forbidden": ("unknown-field", "there is no field `{name}` here"),
+    "missing": ("missing-field", "the field `{name}` is missing"),
+    "unknown_step": ("unknown-step", "{message}"),
+    "unknown_distribution": ("unknown-distribution", "{message}"),
+}
+
+
+def _explain(error: ValidationError, document: Any, source: str) -> list[TwinError]:
+    found: list[TwinError] = []
+    for item in error.errors(include_url=False):
+        context = item.get("ctx") or {}
+        if item["type"] == "blueprint" and "problems" in context:
+            for loc, code, message, remedy in context["problems"]:
+                found.append(TwinError(code, message, place=_locate(document, tuple(loc), source), remedy=remedy))
+            continue
+        name = str(item["loc"][-1]) if item["loc"] else ""
+        code, text = _TEXTS.get(item["type"], (item["type"].replace("_", "-"), "{message}"))
+        message = text.format(name=name, message=_sentence(item, name))
+        remedy = nearest(name, _fields_beside(item["loc"])) if item["type"] == "extra_forbidden" else None
+        found.append(TwinError(code, message, place=_locate(document, item["loc"], source), remedy=remedy))
+    return found
+
+
+def _sentence(item: Any, name: str) -> str:
+    message = item["msg"].removeprefix("Value error, ")
+    value = item.get("input")
+    shown = f", not {value!r}" if isinstance(value, bool | int | float | str) and len(repr(value)) < 60 else ""
+    return f"`{name}`: {message[:1].lower()}{message[1:]}{shown}" if name else message
+
+
+def _fields_beside(loc: tuple[str | int, ...]) -> list[str]:
+    """Field names valid where an unknown one was written: those of the model that the location leads to."""
+    model: Any = Blueprint
+    for part in loc[:-1]:
+        model = _step_into(model, part)
+        if model is None:
+            return []
+    names: list[str] = []
+    for name, info in getattr(model, "model_fields", {}).items():
+        names.append(info.alias or name)
+    return names
+
+
+def _step_into(model: Any, part: str | int) -> Any:
+    fields = getattr(model, "model_fields", None)
+    if fields is None:
+        return _models_in(model).get(str(part)) or _only(model)
+    for name, info in fields.items():
+        if part in (name, info.alias):
+            return info.annotation
+    return None
+
+
+def _models_in(annotation: Any) -> dict[str, Any]:
+    """The models inside a union or a container, by the one key that tells them apart."""
+    found: dict[str, Any] = {}
+    for inner in getattr(annotation, "__args__", ()):
+        if isinstance(inner, type) and issubclass(inner, Model):
+            found[next(iter(inner.model_fields))] = inner
+        else:
+            found.update(_models_in(inner))
+    return found
+
+
+def _only(annotation: Any) -> Any:
+    models = list(dict.fromkeys(_models_in(annotation).values()))
+    return models[0] if len(models) == 1 else annotation if models else None
+
+
+def _locate(document: Any, loc: tuple[str | int, ...], source: str) -> str:
+    """`source:line:column` of the deepest part of `loc` that the document has. Union tags in `loc` are passed over."""
+    if document is None:
+        return f"{source}:{'.'.join(str(part) for part in loc)}" if loc else source
+    node, line, column = document, document.lc.line, document.lc.col
+    for part in loc:
+        if isinstance(node, CommentedMap) and part not in node and len(node) == 1:
+            inner = next(iter(node.values()))
+            if isinstance(inner, CommentedMap) and part in inner:
+                node = inner
+        if isinstance(node, CommentedMap) and part in node:
+            line, column = node.lc.key(part)
+            node = node[part]
+        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+            line, column = node.lc.item(part)
+            node = node[part]
+    return f"{source}:{line + 1}:{column + 1}"

@@ -1,0 +1,100 @@
+"""An error is one line and a documented code, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from twin_app.cli import main as cli_main
+from twin_app.cli import reference
+from twin_app.cli.output import ExitCode
+
+LINE = Path(__file__).parents[2] / "examples" / "line"
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("watch", "--bootstrap", NOBODY),
+        ("topics", "--create", "--bootstrap", NOBODY),
+        ("send", LINE / "commands.yaml", "--bootstrap", NOBODY),
+    ],
+)
+def test_a_broker_that_is_away_does_not_keep_the_verb_waiting(twin, arguments: tuple) -> None:
+    started = time.monotonic()
+    result = twin(*arguments, "--timeout", "1")
+    assert result.exit_code == ExitCode.NO_ANSWER
+    assert NOBODY in result.stderr
+    assert "broker-unreachable" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("chekc",),
+        ("run",),
+        ("send",),
+        ("send", "file", "--json", "{}"),
+        ("send", "--json", "{"),
+        ("send", "--json", '{"path": "resources.b.capacity", "value": 1}'),
+        ("watch", "--count", "0"),
+        ("watch", "--bootstrap", "nowhere"),
+        ("demo", "--bootstrap", NOBODY),
+        ("worker", "--log-level", "loud"),
+    ],
+)
+def test_wrong_input_ends_with_2(twin, arguments: tuple) -> None:
+    result = twin(*arguments)
+    assert result.exit_code == ExitCode.WRONG_INPUT
+    assert "Traceback" not in result.stderr
+
+
+def test_a_defect_is_one_line_too_and_says_how_to_see_more(twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("twin_app.cli.check.read_text", broken)
+    result = twin("check", "x.yaml")
+    assert result.exit_code == ExitCode.DEFECT
+    assert len(result.stderr.splitlines()) == 1
+    assert "--debug" in result.stderr
+    assert isinstance(twin("--debug", "check", "x.yaml").exception, ZeroDivisionError)
+
+
+def test_a_mistyped_verb_is_told_its_neighbour(twin) -> None:
+    assert "did you mean `check`?" in twin("chekc").stderr
+
+
+def test_version_and_help(twin) -> None:
+    assert twin("--version").stdout == f"twin {cli_main.version()}\n"
+    assert "Exit codes" in twin("--help").stdout
+
+
+def test_the_reference_page_is_the_help(twin) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+    assert page.read_text() == reference.text(), "run `python -m twin_app.cli.reference`"
+
+
+def test_every_exit_code_is_documented() -> None:
+    assert set(reference.MEANINGS) == set(ExitCode)
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    twin = f"{sys.executable} -m twin_app.cli run {LINE / 'blueprint.yaml'}"
+    done = subprocess.run(["bash", "-c", f"{twin} | head -1"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_the_shell_can_complete(twin) -> None:
+    result = twin(env={"_TWIN_COMPLETE": "complete_bash", "COMP_WORDS": "twin ", "COMP_CWORD": "1"})
+    assert {"check", "run", "worker", "demo"} <= set(result.stdout.split())

@@ -1,0 +1,169 @@
+"""S1 on a broker, with a worker process: a change is answered by a forecast in time, a question by futures side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from models.forecasts import ForecastRecord
+from tests.brokers.plugin import Broker, Registry
+from tests.forecast.floor import Floor
+from tests.forecast.plants import LINE
+
+pytestmark = pytest.mark.broker
+
+FAST_LINE = {**LINE, "time": {"unit": "minutes", "factor": 0.001}}
+"""A minute of it takes 60 ms."""
+
+OpenFloor = Callable[..., Awaitable[Floor]]
+
+
+@pytest.fixture
+async def open_floor(broker: Broker, registry: Registry, tmp_path: Path) -> AsyncIterator[OpenFloor]:
+    if (broker.kind == "embedded") != (registry.kind == "embedded"):
+        pytest.skip("each broker with the registry of its kind")
+    floors: list[Floor] = []
+
+    async def opened(**settings: str) -> Floor:
+        floor = Floor(broker.bootstrap, registry.url, tmp_path, **settings)
+        floors.append(floor)
+        await floor.open()
+        return floor
+
+    yield opened
+    for floor in floors:
+        await floor.close()
+
+
+async def _broken(floor: Floor) -> tuple[int, float]:
+    """The line at work, and b taken out."""
+    await floor.send(kind="register", twin="Line_A", blueprint=FAST_LINE)
+    await floor.event(lambda e: e["kind"] == "entity-left")
+    return await floor.send(kind="set", twin="Line_A", path="resources.b.capacity", value=0)
+
+
+async def test_the_bottleneck_is_foretold_before_it_forms_and_to_the_minute(open_floor: OpenFloor) -> None:
+    floor = await open_floor()
+    offset, _ = await _broken(floor)
+    record = await floor.forecast(lambda r: r["source_offset"] == offset)
+    foretold = record["baseline"]["bottlenecks"][0]
+    formed = await floor.event(lambda e: e["kind"] == "bottleneck-formed")
+    assert record["trigger"] == f"change-{offset}"
+    assert record["as_of_sim_time"] < foretold["sim_time"]
+    assert (foretold["resource"], foretold["sim_time"]) == (formed["payload"]["resource"], formed["sim_time"])
+    assert record["deterministic"]
+    assert record["baseline"]["entities"]
+    without = record["scenarios"][0]
+    assert without["name"] == "without the change"
+    assert without["outlook"]["bottleneck"] is None
+    assert record["as_of_offset"] >= offset
+    assert record["input_age_s"] < 5
+    revision = {name: value for name, value in record.items() if name != "arrived"}
+    assert ForecastRecord.model_validate(revision).blueprint_hash
+
+
+async def test_no_change_is_left_without_its_first_answer(open_floor: OpenFloor) -> None:
+    """Every one of nine changes in quick succession; the times are printed, and measured in docs/PERFORMANCE.md."""
+    floor = await open_floor()
+    await _broken(floor)
+    taken = []
+    for number in range(9):
+        offset, written = await floor.send(kind="set", twin="Line_A", path="resources.b.capacity", value=(number + 1) % 2)
+        record = await floor.forecast(lambda r, offset=offset: r["source_offset"] == offset)  # type: ignore[misc]
+        taken.append(record["arrived"] - written)
+        await asyncio.sleep(0.3)
+    print("ms to the first answer:", [round(1000 * t) for t in taken])
+    assert len(taken) == 9
+
+
+async def test_a_question_is_answered_with_the_futures_side_by_side(open_floor: OpenFloor) -> None:
+    floor = await open_floor()
+    await _broken(floor)
+    later = [{"kind": "set", "path": "variables.route", "value": "d"}]
+    offset, _ = await floor.send(
+        kind="forecast", twin="Line_A", horizon="4h", id="q1", scenarios={"route to d": later, "same": []}
+    )
+    record = await floor.forecast(lambda r: r["source_offset"] == offset and r["final"])
+    assert record["trigger"] == f"command-{offset}"
+    assert record["command"] == "q1"
+    assert record["horizon"] == 240.0
+    rerouted, same = record["scenarios"]
+    assert rerouted["first_difference"]["scenario_event"].endswith("at d")
+    assert {difference["mean"] for difference in same["differences"]} == {0.0}
+    revisions = [r["revision"] for r in floor.records if r["source_offset"] == offset]
+    assert revisions == list(range(1, len(revisions) + 1))
+
+
+async def test_forks_that_are_killed_never_stop_the_twin(open_floor: OpenFloor) -> None:
+    floor = await open_floor()
+    await _broken(floor)
+    forks = floor.fork_pids()
+    assert len(forks) == 2
+    for pid in forks:
+        os.kill(pid, signal.SIGKILL)
+    offset, _ = await floor.send(kind="forecast", twin="Line_A", horizon="4h")
+    first = await floor.forecast(lambda r: r["source_offset"] == offset)
+    seen = len(floor.events)
+    again, _ = await floor.send(kind="forecast", twin="Line_A", horizon="4h")
+    answered = await floor.forecast(lambda r: r["source_offset"] == again and r["error"] is None, within_s=60.0)
+    assert first["error"] is None or first["error"]["code"] == "fork-crashed"
+    assert answered["baseline"]["sentence"]
+    assert len(floor.events) > seen
+    seqs = [event["seq"] for event in floor.events if event["twin"] == "Line_A"]
+    assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_a_question_whose_worker_dies_is_answered_by_the_next_owner(open_floor: OpenFloor) -> None:
+    floor = await open_floor()
+    await _broken(floor)
+    offset, _ = await floor.send(kind="forecast", twin="Line_A", horizon="4h")
+    await floor.event(lambda e: e["kind"] == "forecast-requested" and e["cause"]["offset"] == offset)
+    os.kill(floor.worker_pid, signal.SIGKILL)
+    before = len(floor.records)
+    floor.start_worker()
+    await floor.wait_for_line("forecasts-ready", count=2)
+    record = await floor.forecast(lambda r: r in floor.records[before:] and r["source_offset"] == offset, within_s=60.0)
+    assert record["error"] is None
+
+
+async def test_twins_at_work_are_forecast_on_schedule_and_idle_ones_cost_nothing(open_floor: OpenFloor) -> None:
+    floor = await open_floor(TWIN_FORECAST_INTERVAL_S="1")
+    await floor.send(kind="register", twin="Line_A", blueprint=FAST_LINE)
+    await floor.send(kind="register", twin="Idle", blueprint={"twin": "Idle", "resources": {"a": {}}})
+    await floor.forecast(lambda r: r["twin"] == "Line_A" and r["trigger"].startswith("schedule"))
+    await floor.forecast(lambda r: r["twin"] == "Idle")
+    await asyncio.sleep(3)
+    assert not [r for r in floor.records if r["twin"] == "Idle" and r["trigger"].startswith("schedule")]
+
+
+async def test_the_command_line_shows_a_live_twins_futures(open_floor: OpenFloor) -> None:
+    floor = await open_floor()
+    await _broken(floor)
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "twin_app.cli", "whatif", "Line_A", "--set", "variables.route=d", "--name", "route to d", "--horizon", "4h"),
+        env=floor.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asked.communicate()
+    assert asked.returncode == 0, err.decode()
+    shown = out.decode()
+    assert "b is a bottleneck" in shown or "ottleneck forms at b" in shown
+    assert "route to d: " in shown
+    assert "First difference at" in shown
+    refused = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "twin_app.cli", "whatif", "Line_A", "--set", "resources.b.capacity=-1"),
+        env=floor.environment(),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await refused.communicate()
+    assert refused.returncode == 2
+    assert "out-of-bounds" in err.decode()

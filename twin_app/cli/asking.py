@@ -1,0 +1,165 @@
+"""Asking for a forecast and following the answer as it sharpens: of a live twin through the broker, or of a blueprint here."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.live import Live
+
+from models.commands import Forecast
+from models.errors import TwinError
+from models.forecasts import ForecastRecord
+from models.load import load_blueprint
+from twin_app import local
+from twin_app.cli import connect, output
+from twin_app.cli.forecast_view import view, write_png
+from twin_app.cli.reading import read_text, source_name
+from twin_app.forecast import InlineCrew, answers, asked_by
+from twin_app.settings import Settings
+from twin_app.switchboard import read_command
+
+BLUEPRINT_SUFFIXES = (".yaml", ".yml", ".json")
+SLICE_ENTRIES = 10_000
+
+
+def is_blueprint(target: str) -> bool:
+    """Whether a target means a file rather than a twin: twins' names have no dots and slashes."""
+    return target.endswith(BLUEPRINT_SUFFIXES) or "/" in target
+
+
+def command_for(twin: str, horizon: str, scenarios: Mapping[str, Any]) -> Forecast:
+    """The command that asks. Raises Rejected."""
+    plain: Any = float(horizon) if horizon.replace(".", "", 1).isdigit() else horizon
+    command = read_command({"kind": "forecast", "twin": twin, "horizon": plain, "scenarios": dict(scenarios)}, twin)
+    assert isinstance(command, Forecast)
+    return command
+
+
+async def show(revisions: AsyncIterator[dict[str, Any]], as_json: bool, png: Path | None) -> None:
+    """Show revisions as they come: on a terminal in place, on a pipe the last; as JSON each in a line. Raises TwinError."""
+    last: dict[str, Any] | None = None
+    if as_json:
+        async for last in revisions:
+            output.put_json(last)
+    elif sys.stdout.isatty():
+        with Live(console=output.stdout(), refresh_per_second=4) as screen:
+            async for record in revisions:
+                if record["error"] is None:
+                    last = record
+                    screen.update(view(record))
+                else:
+                    _tell_failure(record, last)
+    else:
+        async for record in revisions:
+            if record["error"] is None:
+                last = record
+            else:
+                _tell_failure(record, last)
+        if last is not None:
+            output.stdout().print(view(last))
+    if png is not None and last is not None and last["error"] is None:
+        write_png(last, png)
+        output.note(f"wrote {png}")
+    if as_json and last is not None and last["error"] is not None:
+        _tell_failure(last, None)
+
+
+def _tell_failure(record: dict[str, Any], earlier: dict[str, Any] | None) -> None:
+    """A forecast that ended early still stands as far as it came; one without any answer is an error."""
+    error = record["error"]
+    if earlier is None:
+        raise TwinError(error["code"], error["message"], place=record["twin"], remedy=error["remedy"])
+    output.note(f"{error['message']} [{error['code']}]")
+
+
+# -- here
+
+
+async def ahead_of_blueprint(
+    path: Path, at: float, horizon: str, scenarios: Mapping[str, Any], seed: int | None
+) -> AsyncIterator[dict[str, Any]]:
+    """The forecast of a twin that is run from its blueprint to `at`, here and without a broker. Raises TwinError."""
+    blueprint = load_blueprint(read_text(path), source=source_name(path))
+    if seed is not None:
+        blueprint = blueprint.model_copy(update={"seed": seed})
+    twin = local.start(blueprint).twin
+    while not twin.advance(at, budget=SLICE_ENTRIES):
+        twin.drain()
+    command = command_for(blueprint.twin, horizon, scenarios)
+    twin.apply(command, effective=twin.now)
+    twin.drain()
+    asked = asked_by(twin, command)
+
+    def asking(revision: int, compute_s: float) -> dict[str, Any]:
+        return {
+            "id": f"{blueprint.twin}:{twin.seq}:local-0:{revision}",
+            "trigger": "local-0",
+            "revision": revision,
+            "lag_s": 0.0,
+            "horizon_asked": asked.horizon,
+            "compute_s": compute_s,
+            "created_at_us": time.time_ns() // 1000,
+        }
+
+    async with aclosing(answers(asked, InlineCrew(), asking)) as coming:
+        async for made in coming:
+            yield orjson.loads(made.body)
+
+
+# -- through the broker
+
+
+async def ahead_of_twin(settings: Settings, command: Forecast, timeout_s: float) -> AsyncIterator[dict[str, Any]]:
+    """The forecast of a live twin, revision by revision.
+
+    Raises TwinError: `no-answer` when nothing (more) comes within `timeout_s`; the code of a refusal.
+    """
+    from topics.reader import ConfluentReader
+    from topics.registry import SchemaRegistry
+    from twin_app.cli.decoding import json_object
+
+    specs = settings.topics
+    reader = ConfluentReader(SchemaRegistry(settings.registry_url, patience_s=timeout_s), ForecastRecord)
+    parts = await connect.partitions_of(settings, timeout_s, specs.forecasts.name, specs.dead_letters.name)
+    async with connect.producer(settings, timeout_s) as writer, connect.consumer(settings, timeout_s) as client:
+        client.assign(parts)
+        await connect.within(settings, timeout_s, client.seek_to_end(*parts))
+        for part in parts:  # the offset is looked up now, not at the first fetch
+            await connect.within(settings, timeout_s, client.position(part))
+        value = command.model_dump_json(exclude_none=True).encode()
+        sending = writer.send_and_wait(specs.config.name, value, key=command.twin.encode())
+        sent = await connect.within(settings, timeout_s, sending)
+        place = f"{sent.topic}-{sent.partition}@{sent.offset}"
+        until = time.monotonic() + timeout_s
+        while True:
+            if time.monotonic() > until:
+                raise TwinError(
+                    "no-answer",
+                    f"no forecast came within {timeout_s:g} s",
+                    place=place,
+                    remedy="look whether a worker runs with TWIN_FORECAST_WORKERS above 0, or wait longer with --timeout",
+                )
+            fetched = await client.getmany(timeout_ms=100, max_records=connect.FETCH_RECORDS_MAX)
+            for record in (record for records in fetched.values() for record in records):
+                if record.topic == specs.dead_letters.name:
+                    _look_for_refusal(json_object(record.value, place), sent, place)
+                    continue
+                while not await reader.resolve([record.value]):
+                    pass
+                fields = reader.decode(record.value)
+                if (fields["source_partition"], fields["source_offset"]) == (sent.partition, sent.offset):
+                    until = time.monotonic() + timeout_s
+                    yield fields
+                    if fields["final"]:
+                        return
+
+
+def _look_for_refusal(letter: Mapping[str, Any], sent: Any, place: str) -> None:
+    if (letter.get("topic"), letter.get("partition"), letter.get("offset")) == (sent.topic, sent.partition, sent.offset):
+        raise TwinError(letter["code"], letter["reason"], place=place, remedy=letter.get("remedy"))

@@ -1,0 +1,94 @@
+"""One performance of the demo, from the first process to the verdict. Whatever happens, its processes are ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from models.errors import TwinError
+from topics.registry import SchemaRegistry
+from twin_app.cli.decoding import EventReader
+from twin_app.cli.demo.stage import Stage
+from twin_app.cli.demo.story import Story
+from twin_app.cli.golden import retell
+from twin_app.cli.history import count_records, read_history
+from twin_app.cli.verdict import Finding, judge
+from twin_app.partition import HostSettings
+from twin_app.partition.contracts import Contracts
+from twin_app.settings import Settings
+
+if TYPE_CHECKING:
+    from twin_app.cli.demo.verb import Teller
+
+READ_S = 30.0
+PICTURE_EVERY_S = 0.2
+
+
+async def perform(folder: Path, bootstrap: str | None, registry: str | None, teller: Teller, timeout_s: float) -> list[Finding]:
+    """Play, then check. Raises TwinError when the story cannot be played to its end."""
+    stage = Stage(folder, bootstrap, registry, lambda sentence: teller.tell("demo", sentence))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await stage.open()
+            story = Story(stage, teller.tell, teller.heard)
+            pictures = asyncio.ensure_future(_show(story, teller))
+            try:
+                await story.play()
+            finally:
+                pictures.cancel()
+            for worker in stage.workers:
+                worker.ask_to_stop()
+            return await _check(stage.settings, teller)
+    except TimeoutError as error:
+        raise TwinError(
+            "demo-stalled", f"the demo did not end within {timeout_s:g} s", remedy="see the logs: `twin demo --keep DIR`"
+        ) from error
+    finally:
+        if bootstrap is not None:
+            with contextlib.suppress(KafkaError, TimeoutError, AttributeError):
+                await asyncio.wait_for(_remove_topics(stage.settings), READ_S)
+        stage.processes.end()
+
+
+async def _show(story: Story, teller: Teller) -> None:
+    while True:
+        teller.show([state.picture() for state in story.lines.values()])
+        await asyncio.sleep(PICTURE_EVERY_S)
+
+
+async def _check(settings: Settings, teller: Teller) -> list[Finding]:
+    """Read everything back as a consumer does, and compare it with an undisturbed run of the same commands and clock."""
+    histories = await read_history(settings, READ_S)
+    counts = count_records(histories)
+    teller.tell(
+        "demo",
+        f"checking: {counts['events']:,} events, {counts['commands']:,} commands and {counts['ticks']:,} ticks are read back",
+    )
+    contracts = Contracts(settings.topics, SchemaRegistry(settings.registry_url, patience_s=READ_S))
+    await contracts.prepare()
+    reader = EventReader(settings.registry_url, READ_S)
+    host_settings = HostSettings(config_topic=settings.config_topic)
+    golden = []
+    for history in histories:
+        await contracts.resolve(history.commands)
+        await reader.resolve([record.value for record in history.events])
+        try:
+            golden.append(retell(history, contracts, host_settings))
+        except TwinError as error:
+            return [Finding("the commands and the clock can be replayed", False, str(error))]
+    return judge(histories, golden, lambda value: reader.decode(value, "events"))
+
+
+async def _remove_topics(settings: Settings) -> None:
+    """Leave nothing behind on a broker that is not the demo's own."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([spec.name for spec in settings.topics.all()])
+    finally:
+        await admin.close()

@@ -1,0 +1,170 @@
+"""`twin demo`: plays the story, then checks by itself that nothing was lost, doubled or changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.text import Text
+
+from models.errors import TwinError
+from twin_app.cli import connect, output
+from twin_app.cli.options import Json, Timeout
+from twin_app.cli.output import ExitCode
+from twin_app.settings import PREFIX
+
+
+def demo(
+    bootstrap: Annotated[
+        str | None,
+        typer.Option(
+            "--bootstrap", metavar="HOST:PORT,...", help="Play on this Kafka, not on one of its own.", show_default=False
+        ),
+    ] = None,
+    registry: Annotated[
+        str | None, typer.Option("--registry", metavar="URL", help="The schema registry beside it.", show_default=False)
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Keep logs and data in this folder.", show_default=False)
+    ] = None,
+    timeout: Timeout = 150.0,
+    as_json: Json = False,
+) -> None:
+    """A line of three machines on two workers: machine B breaks, a worker is killed, and nothing is lost. Checks that itself.
+
+    Needs nothing but this package: broker and schema registry are started for the demo, on free ports of 127.0.0.1. Takes less
+    than a minute. Ends with 1 if anything was lost, doubled or changed.
+    """
+    if (bootstrap is None) != (registry is None):
+        raise TwinError("bad-option", "--bootstrap and --registry belong together", remedy="give both or neither")
+    from twin_app.cli.demo.performance import perform  # Kafka's clients take a while to import
+
+    with _folder(keep) as folder, _ends_in_order(), _without_settings(), Teller(as_json) as teller:
+        findings = connect.run_async(perform(folder, bootstrap, registry, teller, timeout))
+    _verdict(findings, teller, as_json)
+    if not all(finding.holds for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+class Teller:
+    """Prints the story: what you do, what the line says, and (on a terminal) a picture of the lines below it."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.started = time.monotonic()
+        self._live: Live | None = None
+        if not as_json and sys.stdout.isatty():
+            self._live = Live(console=output.stdout(), transient=True, auto_refresh=False)
+
+    def __enter__(self) -> Teller:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.started
+
+    def tell(self, who: str, sentence: str) -> None:
+        """One line of the story. `you` did it, `demo` and `plant` report it, else a line speaks by its events."""
+        if self.as_json:
+            output.put_json({"who": who, "said": sentence, "elapsed_s": round(self.elapsed_s, 3)})
+            return
+        line = Text.assemble((f"{self.elapsed_s:5.1f} s  ", "dim"))
+        if who == "you":
+            line.append(f"> {sentence}", style="bold cyan")
+        elif who in ("demo", "plant"):
+            line.append(f"  {sentence}", style="dim" if who == "demo" else "magenta")
+        else:
+            line.append(f"  {who}  ", style="dim")
+            line.append(
+                sentence, style="yellow" if "starves" in sentence or "queue" in sentence or "bottleneck" in sentence else ""
+            )
+        (self._live.console if self._live is not None else output.stdout()).print(line)
+
+    def heard(self, event: dict[str, Any]) -> None:
+        """Every event; shown only as JSON, since the story tells the ones that matter."""
+        if self.as_json:
+            output.put_json({"event": event})
+
+    def show(self, pictures: list[str]) -> None:
+        """The lines as they stand, below the story."""
+        if self._live is not None:
+            self._live.update(Text("\n".join(pictures), style="bold"), refresh=True)
+
+
+def _verdict(findings: list[Any], teller: Teller, as_json: bool) -> None:
+    whole = all(finding.holds for finding in findings)
+    if as_json:
+        checks = [{"claim": finding.claim, "holds": finding.holds, "detail": finding.detail} for finding in findings]
+        output.put_json({"verdict": {"ok": whole, "checks": checks, "elapsed_s": round(teller.elapsed_s, 3)}})
+        return
+    output.say()
+    for finding in findings:
+        output.say(f"  {'ok  ' if finding.holds else 'FAIL'}  {finding.claim}", style="green" if finding.holds else "bold red")
+        output.say(f"        {finding.detail}", style="dim")
+    output.say()
+    if whole:
+        output.say(
+            f"A worker died in the middle of it, and nothing was lost or doubled. ({teller.elapsed_s:.0f} s)", style="bold green"
+        )
+    else:
+        output.say("THE CHECK FAILED: see above.", style="bold red")
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Where everything of the demo lies; removed at the end unless it is to be kept."""
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TwinError(
+                "unwritable-folder", f"cannot be made: {error.strerror}", place=str(keep), remedy="name another folder"
+            ) from error
+        yield Path(tempfile.mkdtemp(prefix="demo-", dir=keep))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="twin-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _without_settings() -> Iterator[None]:
+    """The user's TWIN_ variables belong to the user's application: a member id, for example, would be shared by both workers."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(PREFIX)}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _ends_in_order() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the demo as Ctrl-C does, so that no child of it is left behind."""
+
+    def stop(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

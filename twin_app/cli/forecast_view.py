@@ -1,0 +1,198 @@
+"""How a forecast is shown: the sentence first, then futures side by side, then quantities over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from models.errors import TwinError
+
+BARS = " ▁▂▃▄▅▆▇█"
+LINES_MAX = 12
+ENTITIES_MAX = 10
+BOTTLENECKS_MAX = 5
+
+Record = Mapping[str, Any]
+
+
+def view(record: Record) -> RenderableType:
+    """A revision for a person."""
+    parts: list[RenderableType] = [Text(record["sentence"], style="bold"), Text(_origin(record), style="dim")]
+    for scenario in record["scenarios"]:
+        parts.append(_headline(scenario))
+    if record["baseline"] is not None:
+        parts += [Text(), _figures(record), Text(), _over_time(record)]
+        late = _late(record["baseline"])
+        if late is not None:
+            parts += [Text(), late]
+    return Group(*parts)
+
+
+def _origin(record: Record) -> str:
+    unit = record["time_unit"]
+    sure = "exact" if record["deterministic"] else f"{record['replications']} replications, intervals of 90 %"
+    shortened = f" (asked: {record['horizon_asked']:g})" if record["horizon_asked"] > record["horizon"] else ""
+    return (
+        f"{record['twin']} as of {_clock(record['as_of_event_time'])} ({record['as_of_sim_time']:g} {unit}), "
+        f"{record['horizon']:g} {unit} ahead{shortened}; {sure}; {record['compute_s']:.2f} s"
+    )
+
+
+def _headline(scenario: Record) -> Text:
+    line = Text(f"{scenario['name']}: ", style="cyan")
+    if scenario["outlook"] is None:
+        return line.append("refused: " + "; ".join(scenario["refused"]), style="red")
+    line.append(scenario["outlook"]["sentence"], style="default")
+    first = scenario["first_difference"]
+    if first is not None:
+        happens = first["scenario_event"] or "nothing"
+        instead = first["baseline_event"] or "nothing"
+        line.append(f" First difference at {_clock(first['event_time'])}: {happens}, instead of {instead}.", style="dim")
+    return line
+
+
+def _figures(record: Record) -> Table:
+    """Totals of every future, and each scenario's paired difference from the baseline."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("over the horizon")
+    shown.add_column("baseline", justify="right")
+    scenarios = [scenario for scenario in record["scenarios"] if scenario["outlook"] is not None]
+    for scenario in scenarios:
+        shown.add_column(scenario["name"], justify="right")
+        shown.add_column("difference", justify="right")
+    for total in record["baseline"]["totals"]:
+        row = [total["quantity"], _interval(total["mean"], total["mean_low"], total["mean_high"])]
+        for scenario in scenarios:
+            difference = next(found for found in scenario["differences"] if found["quantity"] == total["quantity"])
+            row += [f"{difference['scenario']:.4g}", _interval(difference["mean"], difference["low"], difference["high"], "+")]
+        shown.add_row(*row)
+    for number in range(BOTTLENECKS_MAX):
+        found = [_bottleneck(outlook, number) for outlook in (record["baseline"], *(s["outlook"] for s in scenarios))]
+        if not any(found):
+            break
+        cells = [found[0]]
+        for cell in found[1:]:
+            cells += [cell, ""]
+        shown.add_row("bottleneck" if number == 0 else "", *cells)
+    return shown
+
+
+def _bottleneck(outlook: Record, number: int) -> str:
+    if number >= len(outlook["bottlenecks"]):
+        return ""
+    found = outlook["bottlenecks"][number]
+    if found["event_time"] is None:
+        return f"{found['resource']} now"
+    low, high = found["probability_low"], found["probability_high"]
+    sure = "" if low == high == 1.0 else f" ({100 * low:.0f}-{100 * high:.0f} %)"
+    return f"{found['resource']} {_clock(found['event_time'])}{sure}"
+
+
+def _interval(mean: float, low: float | None, high: float | None, sign: str = "") -> str:
+    value = f"{mean:{sign}.4g}"
+    if low is None or high is None or low == high:
+        return value
+    return f"{value} [{low:{sign}.3g}, {high:{sign}.3g}]"
+
+
+def _over_time(record: Record) -> Table:
+    """The medians of what moves most, as a line each; a scenario's beside the baseline's."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    futures = [("baseline", record["baseline"])]
+    futures += [(scenario["name"], scenario["outlook"]) for scenario in record["scenarios"] if scenario["outlook"] is not None]
+    shown.add_column("median over time")
+    for name, _ in futures:
+        shown.add_column(name)
+        shown.add_column("", justify="right")
+    bands = [{band["quantity"]: band for band in outlook["bands"]} for _, outlook in futures]
+    names = [name for name, band in bands[0].items() if band["now"] is not None]
+    names.sort(key=lambda name: -max(_swing(band[name]) for band in bands))
+    for name in names[:LINES_MAX]:
+        top = max(1.0, max(max(band[name]["q50"]) for band in bands))
+        cells: list[str] = []
+        for band in bands:
+            values = band[name]["q50"]
+            cells += [
+                sparkline(values, top),
+                f"{band[name]['now']:g} to {values[-1]:g} ({band[name]['q05'][-1]:g}-{band[name]['q95'][-1]:g})",
+            ]
+        shown.add_row(name, *cells)
+    return shown
+
+
+def _swing(band: Record) -> float:
+    values = [band["now"], *band["q50"]]
+    return float(max(values) - min(values))
+
+
+def sparkline(values: list[float], top: float) -> str:
+    """The values as a line of bars; `top` fills a cell."""
+    steps = len(BARS) - 1
+    return "".join(BARS[min(steps, max(0, round(value / top * steps)))] if value == value else "?" for value in values)
+
+
+def _late(outlook: Record) -> Table | None:
+    found = [entity for entity in outlook["entities"] if entity["late"] is not None]
+    if not found:
+        return None
+    found.sort(key=lambda entity: (-entity["late"], entity["due"]))
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("in progress", "leaves at", "due", "late"):
+        shown.add_column(column, justify="left" if column == "in progress" else "right")
+    for entity in found[:ENTITIES_MAX]:
+        leaves = "beyond the horizon" if entity["leaves"] is None else _times(entity)
+        low, high = entity["late_low"], entity["late_high"]
+        late = f"{100 * entity['late']:.0f} %" + (f" [{100 * low:.0f}, {100 * high:.0f}]" if low != high else "")
+        shown.add_row(f"{entity['flow']} {entity['entity']}", leaves, f"{entity['due']:g}", late)
+    if len(found) > ENTITIES_MAX:
+        shown.add_row(f"and {len(found) - ENTITIES_MAX:,} more", "", "", "")
+    return shown
+
+
+def _times(entity: Record) -> str:
+    if entity["leaves_low"] == entity["leaves_high"]:
+        return f"{entity['leaves']:.4g}"
+    high = "later" if entity["leaves_high"] is None else f"{entity['leaves_high']:.4g}"
+    return f"{entity['leaves']:.4g} [{entity['leaves_low']:.4g}, {high}]"
+
+
+def _clock(instant: Any) -> str:
+    """Date and time in UTC, to the second. From Avro it is a datetime, from JSON a text."""
+    return str(instant).replace("T", " ")[:19]
+
+
+def write_png(record: Record, path: Path) -> None:
+    """Queues and levels over time as a picture. Raises TwinError `no-plots` where matplotlib is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise TwinError("no-plots", "a picture needs matplotlib", remedy="install twin-app[plots]") from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    futures = [("baseline", record["baseline"])]
+    futures += [(scenario["name"], scenario["outlook"]) for scenario in record["scenarios"] if scenario["outlook"] is not None]
+    names = [band["quantity"] for band in record["baseline"]["bands"] if band["now"] is not None][:LINES_MAX]
+    figure, axes = pyplot.subplots(len(names), 1, sharex=True, figsize=(9, 1.5 + 1.8 * len(names)), squeeze=False)
+    for axis, name in zip(axes[:, 0], names, strict=True):
+        for label, outlook in futures:
+            band = next(found for found in outlook["bands"] if found["quantity"] == name)
+            times = [record["as_of_sim_time"], *outlook["grid"]]
+            (line,) = axis.plot(times, [band["now"], *band["q50"]], label=label)
+            axis.fill_between(times, [band["now"], *band["q05"]], [band["now"], *band["q95"]], alpha=0.2, color=line.get_color())
+        axis.set_ylabel(name, rotation=0, ha="right", fontsize=8)
+    axes[0, 0].legend(fontsize=8)
+    axes[0, 0].set_title(record["sentence"], fontsize=9, wrap=True)
+    axes[-1, 0].set_xlabel(f"simulation time ({record['time_unit']})")
+    figure.tight_layout()
+    try:
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise TwinError("unwritable-file", str(error), place=str(path)) from None
+    finally:
+        pyplot.close(figure)

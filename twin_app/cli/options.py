@@ -1,0 +1,45 @@
+"""Options that several verbs share, and the settings that come of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from twin_app.settings import Settings, load_settings
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option("--bootstrap", metavar="HOST:PORT,...", help="Kafka brokers; else TWIN_BOOTSTRAP_SERVERS.", show_default=False),
+]
+Registry = Annotated[
+    str | None, typer.Option("--registry", metavar="URL", help="Schema registry; else TWIN_REGISTRY_URL.", show_default=False)
+]
+AppId = Annotated[
+    str | None, typer.Option("--app-id", metavar="NAME", help="Name of the application; else TWIN_APP_ID.", show_default=False)
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Folder of the local state; else TWIN_DATA_DIR.", show_default=False),
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=86_400, help="Give up after so long without an answer.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON lines instead of text.")]
+
+OPTION_OF = {"bootstrap_servers": "--bootstrap", "registry_url": "--registry", "app_id": "--app-id", "data_dir": "--data-dir"}
+"""The option that sets a setting, where there is one."""
+
+
+def settings_from(
+    bootstrap: str | None = None, registry: str | None = None, app_id: str | None = None, **others: Any
+) -> Settings:
+    """The settings: options first, then the environment, then defaults. Raises TwinError `bad-setting`."""
+    chosen = {"bootstrap_servers": bootstrap, "registry_url": registry, "app_id": app_id, **others}
+    return load_settings(**given(chosen))
+
+
+def given(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Only what the user wrote."""
+    return {name: value for name, value in chosen.items() if value is not None}

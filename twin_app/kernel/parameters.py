@@ -1,0 +1,136 @@
+"""The live parameters of a running twin: read, and changed all together or not at all."""
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from models.blueprint import CAPACITY_MAX
+from models.errors import Rejected
+from models.parameters import Declared, declared
+from twin_app.kernel.emission import Value
+from twin_app.kernel.entity import Entity
+from twin_app.kernel.live import (
+    ContainerOwner,
+    Fields,
+    MachineOwner,
+    Owner,
+    ResourceOwner,
+    SamplerOwner,
+    StoreOwner,
+    VariablesOwner,
+)
+
+if TYPE_CHECKING:
+    from twin_app.kernel.twin import Twin
+
+_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+class ParameterBoard:
+    """Paths to their owners in this twin."""
+
+    def __init__(self, twin: "Twin") -> None:
+        self._twin = twin
+        self._declared: dict[str, Declared] = declared(twin.blueprint)
+        self._owners = _owners(twin)
+        self._slots: dict[str, tuple[str, str]] = {}
+        for path in self._declared:
+            prefix, _, field = path.rpartition(".")
+            self._slots[path] = (prefix, field)
+
+    def read(self, path: str) -> Value:
+        """Raises Rejected (`unknown-path`)."""
+        if path not in self._slots:
+            raise Rejected("unknown-path", f"there is no parameter `{path}`", path=path)
+        prefix, field = self._slots[path]
+        return self._owners[prefix].read(field)
+
+    def all(self) -> dict[str, Value]:
+        owners = self._owners
+        return {path: owners[prefix].read(field) for path, (prefix, field) in self._slots.items()}
+
+    def change(self, changes: Sequence[tuple[str, Value]], entity: Entity | None) -> None:
+        """Check all, take all, tell all, and only then let them have consequences. Raises Rejected with nothing changed."""
+        cast = [(path, self._cast(path, value)) for path, value in changes]
+        grouped: dict[str, Fields] = {}
+        for path, value in cast:
+            prefix, field = self._slots[path]
+            grouped.setdefault(prefix, {})[field] = value
+        plans = {}
+        for prefix, fields in grouped.items():
+            try:
+                plans[prefix] = self._owners[prefix].check(fields)
+            except Rejected as rejected:
+                path = f"{prefix}.{rejected.path}"
+                raise Rejected(rejected.code, f"`{path}`: {rejected.message}", path=path, value=rejected.value) from None
+        before = [(path, self.read(path), value) for path, value in cast]
+        for prefix, fields in grouped.items():
+            self._owners[prefix].take(fields, plans[prefix])
+        self._tell(before, grouped, entity)
+
+    def _tell(self, before: list[tuple[str, Value, Value]], grouped: dict[str, Fields], entity: Entity | None) -> None:
+        """First all events, then the consequences: lines served, gaps drawn anew, those who wait for a change woken."""
+        twin = self._twin
+        cause = entity.last if entity is not None else None
+        seqs: dict[str, int | None] = {}
+        for path, old, new in before:
+            payload = {"path": path, "old": old, "new": new}
+            seqs[path] = twin.emit("parameter-changed", None, cause, payload) if twin.events else None
+        for prefix, fields in grouped.items():
+            self._owners[prefix].follow(fields, seqs[f"{prefix}.{next(iter(fields))}"])
+        for path, old, new in before:
+            if old != new or type(old) is not type(new):
+                twin.waiting.notify(path, seqs[path])
+
+    def _cast(self, path: str, value: Value) -> Value:
+        spec = self._declared.get(path)
+        if spec is None:
+            raise Rejected("unknown-path", f"there is no parameter `{path}`", path=path, value=value)
+        kind = type(value)
+        if spec.kind == "float" and kind is int and abs(value) < 1e300:
+            value = float(value)
+        elif spec.kind == "int" and kind is float and isfinite(value) and value == int(value):
+            value = int(value)
+        right = _TYPES.get(spec.kind)
+        if right is not None and type(value) is not right:
+            raise Rejected("wrong-type", f"`{path}` is {spec.kind}, not {value!r}", path=path, value=value)
+        if type(value) in (int, float):
+            if type(value) is float and not isfinite(value):
+                raise Rejected("not-finite", f"`{path}` cannot be {value}", path=path, value=value)
+            # The upper bound of a capacity is the live `max_capacity`: its owner looks at them together.
+            high = CAPACITY_MAX if path.startswith("resources.") and spec.kind == "int" else spec.high
+            if (spec.low is not None and value < spec.low) or (high is not None and value > high):
+                raise Rejected("out-of-bounds", f"`{path}` lies in {spec.low:g}..{high:g}, not {value!r}", path=path, value=value)
+        return value
+
+    # -- as data
+    def restore(self, data: dict[str, Value]) -> None:
+        """Put back all values. Those for which the snapshot has none keep the blueprint's."""
+        grouped: dict[str, Fields] = {}
+        for path, value in data.items():
+            prefix, field = self._slots[path]
+            grouped.setdefault(prefix, {})[field] = value
+        for prefix, fields in grouped.items():
+            self._owners[prefix].put_back(fields)
+
+
+def _owners(twin: "Twin") -> dict[str, Owner]:
+    """Owners by the part of the path before the last dot."""
+    owners: dict[str, Owner] = {"variables": VariablesOwner(twin)}
+    for name, resource in twin.resources.items():
+        owners[f"resources.{name}"] = ResourceOwner(resource)
+        for outage in resource.outages:
+            for key, sampler, redraw in outage.live():
+                owners[f"resources.{name}.{key}"] = SamplerOwner(sampler, redraw)
+    for name, container in twin.containers.items():
+        owners[f"containers.{name}"] = ContainerOwner(container)
+    for name, store in twin.stores.items():
+        owners[f"stores.{name}"] = StoreOwner(store)
+    for name, service in twin.services.items():
+        owners[f"services.{name}"] = SamplerOwner(service, None)
+    for name, arrival in twin.arrivals.items():
+        if arrival.interarrival is not None:
+            owners[f"arrivals.{name}"] = SamplerOwner(arrival.interarrival, arrival.interarrival_changed)
+    for name in twin.machine_states:
+        owners[f"machines.{name}"] = MachineOwner(twin, name)
+    return owners

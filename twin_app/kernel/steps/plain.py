@@ -1,0 +1,85 @@
+"""The most frequent step, written out: `process` with one unit, no priority, no patience, at a plain line.
+
+It does exactly what `Process` does (a test runs both and compares); what is written out here are the calls that would cost
+more than the work. Used only where nothing else can stand in the resource's line.
+"""
+
+from heapq import heappush
+from typing import Any
+
+from twin_app.kernel.calendar import NORMAL
+from twin_app.kernel.entity import MOVING, QUEUED, SERVING, Entity
+from twin_app.kernel.resource import Resource
+from twin_app.kernel.steps.base import DURATION_MAX, Next, legal_duration
+from twin_app.kernel.steps.serve import Process
+
+
+class PlainProcess(Process):
+    """Seize one unit, spend the service time, release."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def fits(resource: Resource, body: Any) -> bool:
+        """May this step be used for that body?"""
+        return (
+            resource.plain_line is not None
+            and body.units == 1
+            and body.priority == 0
+            and body.patience is None
+            and resource.queue_limit is None
+        )
+
+    def enter(self, entity: Entity) -> Next:
+        resource, twin = self.resource, self.twin
+        if twin.events:
+            twin.seq = seq = twin.seq + 1
+            twin.tell((seq, twin.now, "entity-queued", entity.id, entity.last, self.payload))
+            entity.last = seq
+        if resource.busy < resource.usable and not resource.queue:
+            return self.begin(entity, entity.last)
+        entity.phase = QUEUED
+        entity.units = 1
+        entity.priority = 0
+        entity.since = now = twin.now
+        resource.queue_sum -= now
+        resource.plain_line[entity.id] = entity  # type: ignore[index]
+        if resource.on_change is not None:
+            resource.on_change()
+        return None
+
+    def begin(self, entity: Entity, cause: int | None) -> Next:
+        duration = self._duration(entity)
+        if not 0.0 <= duration <= DURATION_MAX:
+            duration = legal_duration(duration)
+        resource, twin = self.resource, self.twin
+        now = twin.now
+        resource.busy += 1
+        resource.busy_sum -= now
+        resource.started += 1
+        entity.phase = SERVING
+        if twin.events:
+            twin.seq = entity.last = seq = twin.seq + 1
+            twin.tell((seq, now, "entity-started", entity.id, cause, self.payload))
+        calendar = twin.calendar
+        entity.at = at = now + duration
+        entity.order = order = next(calendar.numbers) + 1
+        heappush(calendar.heap, (at, NORMAL, order, entity))
+        if resource.on_change is not None:
+            resource.on_change()
+        return None
+
+    def wake(self, entity: Entity) -> Next:
+        resource, twin = self.resource, self.twin
+        resource.busy -= 1
+        resource.busy_sum += twin.now
+        entity.phase = MOVING
+        if twin.events:
+            twin.seq = seq = twin.seq + 1
+            twin.tell((seq, twin.now, "entity-finished", entity.id, entity.last, self.payload))
+            entity.last = seq
+        if resource.queue:
+            resource.grant(entity.last)
+        if resource.on_change is not None:
+            resource.on_change()
+        return self.next

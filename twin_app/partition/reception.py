@@ -1,0 +1,172 @@
+"""How a command is received: parsed, brought to its moment, applied to its twin, or refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from models.commands import Advance, Command, Patch, Register, Remove, Set
+from models.errors import ModelError, Rejected
+from twin_app.partition.cell import Cell
+from twin_app.partition.cycle import Accepted, ConfigRecord, HostSettings
+from twin_app.partition.telling import Telling
+from twin_app.partition.timeline import sim_time_at
+from twin_app.switchboard import LiveTwin, Source, blueprint_of
+
+Parse = Callable[[ConfigRecord], Command]
+
+OUTSIDE_REASONS = frozenset({"unknown-schema"})
+"""Rejections that depend on more than the logs, here on what the registry knew at the time; the tick keeps their offsets."""
+
+
+class Reception:
+    """Applies commands and advances twins; what goes wrong in a command or a model stays with that command or twin."""
+
+    def __init__(self, partition: int, cells: dict[str, Cell], parse: Parse, telling: Telling, settings: HostSettings) -> None:
+        self.partition, self.settings = partition, settings
+        self.touched: dict[str, Cell] = {}
+        """Twins that took a command since the last cycle began: they may be due at another time now."""
+        self.dirty: dict[str, Cell] = {}
+        """Twins that have changed since the last checkpoint."""
+        self.refused: list[int] = []
+        """Offsets of this cycle that were rejected for one of the OUTSIDE_REASONS."""
+        self.accepted: list[Accepted] = []
+        """Commands of this cycle that were accepted."""
+        self._cells, self._parse, self._telling = cells, parse, telling
+
+    def take(self, record: ConfigRecord, target_us: int) -> Iterator[None]:
+        """Apply one record of the config topic, or dead-letter it. Gives the turn back after each slice of work."""
+        try:
+            try:
+                command = self._parse(record)
+            except Rejected as reason:
+                if reason.code in OUTSIDE_REASONS:
+                    self.refused.append(record.offset)
+                raise
+            if isinstance(command, Register):
+                yield from self._register(command, record, target_us)
+            else:
+                yield from self._apply(self._cell_of(command), command, record, target_us)
+        except Rejected as reason:
+            self._telling.reject(record, reason)
+
+    def advance(self, cell: Cell, until: float, *, inclusive: bool) -> Iterator[None]:
+        """Advance a running twin in slices; a model that raises is quarantined."""
+        live = cell.live
+        assert live is not None
+        before = live.twin.executed
+        try:
+            while not live.advance(until, inclusive=inclusive, budget=self.settings.entries_per_slice):
+                yield
+        except ModelError as error:
+            cell.stop(error)
+        self._telling.executed(live.twin.executed - before)
+        self._changed(cell)
+
+    # -- inside
+
+    def _cell_of(self, command: Command) -> Cell:
+        cell = self._cells.get(command.twin)
+        if cell is None or cell.live is None:
+            raise Rejected(
+                "unknown-twin",
+                f"no twin {command.twin!r} is registered on partition {self.partition}",
+                place=command.twin,
+                remedy="register it first, with the twin's name as the record key",
+            )
+        if cell.quarantine is not None and not isinstance(command, Remove):
+            raise _stands_still(cell)
+        return cell
+
+    def _register(self, command: Register, record: ConfigRecord, target_us: int) -> Iterator[None]:
+        if record.key != command.twin.encode():
+            raise Rejected(
+                "key-mismatch",
+                f"the command registers {command.twin!r} under the record key {(record.key or b'')[:100]!r}",
+                place=command.twin,
+                remedy="send it with the twin's name as the record key, so that all its commands share one partition",
+            )
+        cell = self._cells.get(command.twin)
+        if cell is not None and cell.running:
+            yield from self._apply(cell, command, record, target_us)
+            return
+        if cell is None and len(self._cells) >= self.settings.twins_max:
+            raise Rejected(
+                "too-many-twins",
+                f"partition {self.partition} hosts {self.settings.twins_max:,} twins, its limit",
+                place=command.twin,
+                remedy="add partitions, or raise TWIN_TWINS_MAX",
+            )
+        blueprint = blueprint_of(command)
+        if cell is not None and cell.live is not None and not (command.replace and command.discard_work):
+            raise _stands_still(cell)
+        if target_us - record.timestamp_ms * 1000 > self.settings.epoch_age_us_max and blueprint.time.start is None:
+            raise Rejected(
+                "stale-timestamp",
+                "the record's timestamp lies too far back to start a twin there",
+                place=command.twin,
+                remedy="send it with the present time, or give the blueprint a time.start on purpose",
+            )
+        if cell is None:
+            cell = self._cells[command.twin] = Cell(command.twin)
+        elif cell.live is not None:
+            self._telling.forget(cell.live)
+        epoch_ms = min(record.timestamp_ms, target_us // 1000)
+        cell.live = LiveTwin.register(
+            blueprint, epoch_ms=epoch_ms, source=self._source(record), seq=cell.seq, command_id=command.id
+        )
+        cell.quarantine = None
+        self._accept(cell, command, record, {})
+        self._changed(cell)
+
+    def _apply(self, cell: Cell, command: Command, record: ConfigRecord, target_us: int) -> Iterator[None]:
+        live = cell.live
+        assert live is not None
+        effective = live.effective_time(command, record.timestamp_ms)
+        if cell.follows_wall:
+            effective = max(live.now, min(effective, sim_time_at(live.scale, target_us)))
+        yield from self.advance(cell, effective, inclusive=isinstance(command, Advance))
+        if cell.quarantine is not None:
+            raise _stands_still(cell)
+        before, values = live.twin.blueprint, _values(live, command)
+        try:
+            live.apply(
+                command, effective=effective, source=self._source(record), timestamp=live.scale.sim_time(record.timestamp_ms)
+            )
+        except ModelError as error:
+            cell.stop(error)
+        else:
+            self._accept(cell, command, record, values)
+        if live.twin.blueprint is not before or live.removed:
+            self._telling.forget(live)
+        self._changed(cell)
+        if live.removed:
+            cell.live = None
+
+    def _changed(self, cell: Cell) -> None:
+        self.touched[cell.key] = self.dirty[cell.key] = cell
+        self._telling.tell(cell)
+
+    def _accept(self, cell: Cell, command: Command, record: ConfigRecord, before: dict[str, Any]) -> None:
+        assert cell.live is not None
+        differs = {path: old for path, old in before.items() if cell.live.board.value(path) != old}
+        self.accepted.append(Accepted(cell.key, command, record.offset, record.timestamp_ms, differs))
+
+    def _source(self, record: ConfigRecord) -> Source:
+        return Source(self.settings.config_topic, self.partition, record.offset)
+
+
+def _values(live: LiveTwin, command: Command) -> dict[str, Any]:
+    """The present values of the paths that a command names; none for a path that there is not."""
+    paths = [command.path] if isinstance(command, Set) else list(command.changes) if isinstance(command, Patch) else []
+    return {path: live.board.value(path) for path in paths if path in live.board.parameters}
+
+
+def _stands_still(cell: Cell) -> Rejected:
+    assert cell.quarantine is not None
+    return Rejected(
+        "twin-quarantined",
+        f"the twin stands still since its model failed: {cell.quarantine.message}",
+        place=cell.key,
+        remedy="register a corrected blueprint with replace and discard_work, or remove the twin",
+    )

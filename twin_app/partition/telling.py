@@ -1,0 +1,121 @@
+"""What a cycle tells the world: events, dead letters, vitals and the changed rows of the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from models.errors import Rejected
+from models.vitals import LAG_SECONDS, VitalRecord
+from twin_app.partition.cell import Cell
+from twin_app.partition.cycle import REGISTRY_TABLE, ConfigRecord, HostSettings, Output, Row
+from twin_app.partition.outbox import Outbox
+from twin_app.switchboard import LiveTwin
+
+_ALL_PATHS = frozenset({"twin-registered", "twin-replaced"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How much one cycle told, and the calendar entries that it executed."""
+
+    events: int
+    entries: int
+
+
+class Telling:
+    """Collects one cycle's records. Muted in a replay: then it only counts, since the records are already out."""
+
+    def __init__(self, partition: int, outbox: Outbox, settings: HostSettings) -> None:
+        self.partition, self.settings = partition, settings
+        self._outbox = outbox
+        self._outputs: list[Output] = []
+        self._rows: dict[bytes, bytes | None] = {}
+        self._spoke: dict[str, Cell] = {}
+        self._muted = False
+        self._timestamp_ms = 0
+        self._events = self._entries = 0
+        self._vitals_us = 0
+
+    def open(self, wall_us: int, *, muted: bool = False) -> None:
+        """Begin a cycle whose tick has this wall time."""
+        self._muted, self._timestamp_ms = muted, wall_us // 1000
+        self._events = self._entries = 0
+        self._spoke = {}
+
+    def close(self) -> Told:
+        return Told(self._events, self._entries)
+
+    def executed(self, entries: int) -> None:
+        self._entries += entries
+
+    def tell(self, cell: Cell) -> None:
+        """Take the cell's new events, its changed parameters, and its scheduled commands that failed at their time."""
+        live = cell.live
+        assert live is not None
+        events, rejections = live.drain(), live.drain_rejections()
+        self._events += len(events)
+        cell.seq = live.seq
+        if self._muted:
+            return
+        self._spoke[cell.key] = cell
+        tell, partition, timestamp_ms = self._outbox.event, self.partition, self._timestamp_ms
+        for e in events:
+            self._outputs += tell(e, partition, timestamp_ms)
+            if e.kind == "parameter-changed":
+                self._row(live, e.payload["path"])
+            elif e.kind in _ALL_PATHS:
+                for path in live.board.parameters:
+                    self._row(live, path)
+        for late in rejections:
+            offset = late.source.offset if late.source is not None else -1
+            value = late.command.model_dump_json(exclude_none=True).encode()
+            self.reject(ConfigRecord(offset, timestamp_ms, cell.key.encode(), value), late.rejected)
+
+    def forget(self, live: LiveTwin) -> None:
+        """These paths exist no more: their rows of the registry go too."""
+        if not self._muted:
+            for path in live.board.parameters:
+                self._rows[f"{live.twin.blueprint.twin}.{path}".encode()] = None
+
+    def reject(self, record: ConfigRecord, reason: Rejected) -> None:
+        if not self._muted:
+            self._outputs.append(self._outbox.dead_letter(record, reason, self.partition, self._timestamp_ms))
+
+    def vitals(self, wall_us: int, target_us: int) -> None:
+        """Measure the partition, and the twins that had something to tell in this cycle, once in an interval."""
+        if abs(wall_us - self._vitals_us) < self.settings.vitals_interval_us:
+            return
+        self._vitals_us = wall_us
+        lag_s = max(0, wall_us - self.settings.watermark_delay_us - target_us) / 1e6
+        self._measure(None, LAG_SECONDS, lag_s, "s", wall_us)
+        for cell in self._spoke.values():
+            if cell.live is None:
+                continue
+            self._measure(cell.key, "entities.wip", cell.live.wip, "1", wall_us)
+            for name, resource in cell.live.twin.resources.items():
+                self._measure(cell.key, f"resources.{name}.queue", len(resource.queue), "1", wall_us)
+                self._measure(cell.key, f"resources.{name}.busy", resource.busy, "1", wall_us)
+                self._measure(cell.key, f"resources.{name}.capacity", resource.capacity, "1", wall_us)
+
+    def take(self) -> tuple[list[Output], list[Row]]:
+        """The outputs and the registry rows of this cycle."""
+        outputs, rows = self._outputs, [Row(REGISTRY_TABLE, key, value) for key, value in self._rows.items()]
+        self._outputs, self._rows = [], {}
+        return outputs, rows
+
+    # -- inside
+
+    def _row(self, live: LiveTwin, path: str) -> None:
+        mark = live.board.mark(path)
+        row = {
+            "value": live.board.value(path),
+            "version": mark.version,
+            "changed_at": mark.changed_at,
+            "offset": None if mark.source is None else mark.source.offset,
+        }
+        self._rows[f"{live.twin.blueprint.twin}.{path}".encode()] = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+
+    def _measure(self, twin: str | None, name: str, value: float, unit: str, wall_us: int) -> None:
+        self._outputs.append(self._outbox.vital(VitalRecord(twin, name, float(value), unit, wall_us, self.partition)))

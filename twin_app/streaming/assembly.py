@@ -1,0 +1,45 @@
+"""The real hosting: topics and schemas made ready, then partition hosts with the contracts of the topics room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from topics.admin import ensure_topics
+from topics.registry import SchemaRegistry
+from twin_app.partition import ConfigRecord, HostSettings, PartitionHost
+from twin_app.partition.contracts import Contracts
+from twin_app.settings import Settings
+from twin_app.streaming.forecasting import Forecasting
+from twin_app.streaming.hosting import Follower, Rows
+
+
+class TwinHosting:
+    """Opens partition hosts that read and write by the topics' serializers."""
+
+    def __init__(self, settings: Settings, contracts: Contracts, follower: Follower | None = None) -> None:
+        self.contracts, self.follower = contracts, follower
+        self._settings = HostSettings(
+            config_topic=settings.config_topic,
+            watermark_delay_us=settings.watermark_delay_ms * 1000,
+            checkpoint_ticks=settings.checkpoint_ticks,
+            checkpoint_interval_us=round(settings.checkpoint_interval_s * 1e6),
+        )
+
+    def open(self, partition: int, rows: Rows) -> PartitionHost:
+        return PartitionHost.open(partition, rows, self.contracts, self.contracts.parse, self._settings)
+
+    async def resolve(self, records: Sequence[ConfigRecord]) -> None:
+        await self.contracts.resolve(records)
+
+
+async def prepare(settings: Settings) -> tuple[Settings, TwinHosting]:
+    """Create missing topics and register the schemas; waits for broker and registry. Raises TwinError."""
+    counts = await ensure_topics(settings.bootstrap_servers, settings.topics, replication=settings.replication_factor)
+    settings = settings.model_copy(update={"partitions": counts[settings.config_topic]})
+    contracts = Contracts(settings.topics, SchemaRegistry(settings.registry_url))
+    await contracts.prepare()
+    if not settings.forecast_workers:
+        return settings, TwinHosting(settings, contracts)
+    forecasting = Forecasting(settings, contracts.registry)
+    await forecasting.prepare()
+    return settings, TwinHosting(settings, contracts, forecasting)

@@ -1,0 +1,269 @@
+"""Drives one partition: the loop around its host, from the first fence to the last commit.
+
+Per cycle, in order:
+1. wait for commands, for the host's next due moment, or for the pause between cycles to be over;
+2. the host runs the cycle, giving the event loop its turn after each slice;
+3. one transaction holds what came of it (`transaction`);
+4. the changed rows go into the local store, in one write per table.
+
+A cycle that raises ends the process: nothing of it is committed, and the restart recovers. A transaction that cannot be
+finished ends this driver only: the group is joined anew, and whoever gets the partition starts from what is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+from collections.abc import Callable, Mapping
+
+import structlog
+from aiokafka.errors import KafkaError
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+
+from twin_app.partition.cycle import CHECKPOINT_TABLE, ConfigRecord, Cycle
+from twin_app.settings import Settings
+from twin_app.streaming.errors import TransactionLost
+from twin_app.streaming.failpoints import Failpoints
+from twin_app.streaming.hosting import Host, Hosting
+from twin_app.streaming.intake import Intake
+from twin_app.streaming.replay import CLOCK_OFFSET_KEY, ConfigLog, Replay, clock_offset_of, clock_offset_row
+from twin_app.streaming.store import PartitionStore
+from twin_app.streaming.surroundings import Surroundings, loop_s
+from twin_app.streaming.transaction import PartitionTransactions
+
+IDLE_WAIT_S = 1.0
+"""Longest sleep before a due moment is compared with the wall clock again, which may have been set."""
+STALL_S = 1.0
+"""After a standstill of this length (broker away, process stopped) the log is looked at before time goes on."""
+SLOW_COMMIT_S = 5.0
+"""A commit that takes longer is reported, again and again."""
+CLOSE_TIMEOUT_S = 10.0
+"""How long a cycle that is under way may take to finish when the partition is to be given up."""
+
+log = structlog.get_logger(__name__)
+
+
+class State(enum.StrEnum):
+    """What a partition is doing, as shown to operators."""
+
+    FENCING = "fencing"
+    RECOVERING = "recovering"
+    REPLAYING = "replaying"
+    LIVE = "live"
+    CATCHING_UP = "catching-up"
+    COMMITTING = "committing"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+class PartitionDriver:
+    """One partition while it is assigned to this worker."""
+
+    def __init__(
+        self,
+        partition: int,
+        settings: Settings,
+        hosting: Hosting,
+        stores: Mapping[str, tuple[PartitionStore, str]],
+        pause: Callable[[int, bool], None],
+        surroundings: Surroundings,
+    ) -> None:
+        """`stores`: table name -> its local store and the name of its changelog topic."""
+        self.partition, self.settings = partition, settings
+        self.state = State.FENCING
+        self.host: Host | None = None
+        self.intake: Intake | None = None
+        self.config = ConfigLog(partition, settings, surroundings)
+        self._tail = ConfigLog(partition, settings, surroundings)
+        self.cycles = self.commands = 0
+        self.settled = asyncio.Lock()
+        """Held while a cycle runs: who has it sees the host as it was committed."""
+        self.commit_s = self.commits_s = 0.0
+        """Duration of the last commit, and of all together, in seconds."""
+        self._hosting, self._stores = hosting, stores
+        self._pause, self._surroundings = pause, surroundings
+        self._failpoints = Failpoints(settings.failpoints)
+        changelogs = {table: topic for table, (_, topic) in stores.items()}
+        self._transactions = PartitionTransactions(partition, settings, changelogs, self._failpoints, surroundings)
+        self._clock_offset = -1
+        self._stores_in_step = True
+        self._releasing = asyncio.Event()
+        self._awake, self._stalled = 0.0, False
+
+    # -- start
+
+    async def fence(self) -> None:
+        """Step 1 of recovery: be the only owner. Raises KafkaError."""
+        await self._transactions.fence()
+        self.state = State.RECOVERING
+
+    async def open(self) -> None:
+        """Step 4 of recovery: the host from its rows, brought up to the last committed cycle."""
+        started = loop_s()
+        self.state = State.REPLAYING
+        rows = {table: store.rows(self.partition) for table, (store, _) in self._stores.items()}
+        clock_start = clock_offset_of(rows[CHECKPOINT_TABLE].pop(CLOCK_OFFSET_KEY, None))
+        self.host = self._hosting.open(self.partition, rows)
+        replay = Replay(self.partition, self.settings, self._hosting.resolve, self._surroundings)
+        await replay.run(self.host, clock_start)
+        self._clock_offset = replay.clock_offset
+        self.intake = Intake(
+            self.host.position.next_offset,
+            replay.config_end,
+            self.settings.intake_records_max,
+            self.settings.intake_bytes_max,
+            lambda paused: self._pause(self.partition, paused),
+        )
+        log.info(
+            "partition-ready",
+            partition=self.partition,
+            tick=self.host.position.tick_seq,
+            next_offset=self.host.position.next_offset,
+            behind=max(0, replay.config_end - self.host.position.next_offset),
+            replayed_ticks=replay.ticks,
+            replayed_commands=replay.commands,
+            took_ms=round((loop_s() - started) * 1000),
+        )
+
+    # -- records
+
+    async def deliver(self, record: ConfigRecord) -> None:
+        """Take in a fetched command. Blocks only to settle a gap in the offsets, for which it waits for the broker."""
+        if self.intake is None or self.intake.offer(record):
+            return
+        async for attempt in AsyncRetrying(retry=retry_if_exception_type(KafkaError), wait=wait_exponential(max=10)):
+            with attempt:
+                await self.intake.fill(record, self.config)
+
+    # -- end
+
+    def release(self) -> None:
+        """No further cycle is begun; one that is under way may finish."""
+        self._releasing.set()
+
+    async def close(self) -> None:
+        """Let go of everything; the partition may belong to another worker afterwards."""
+        self.release()
+        self.state = State.CLOSED
+        if self._hosting.follower is not None:
+            self._hosting.follower.closed(self)
+        await self._transactions.close()
+        for log_reader in (self.config, self._tail):
+            with contextlib.suppress(Exception):
+                await log_reader.close()
+
+    # -- the loop
+
+    async def run(self) -> None:
+        """Cycle until released. Raises TransactionLost, or whatever a cycle raised."""
+        assert self.host is not None, "open() comes first"
+        assert self.intake is not None
+        if self._hosting.follower is not None:
+            self._hosting.follower.opened(self)
+        self._awake, not_before = loop_s(), 0.0
+        while True:
+            await self._wait_for_work(self.host, self.intake, not_before)
+            if self._releasing.is_set():
+                return
+            if self._stalled and not await self._look_at_the_end(self.intake):
+                not_before = loop_s() + STALL_S
+                continue
+            not_before = loop_s() + self.settings.min_cycle_ms / 1000
+            if self.intake.backlog and not self.intake and not self.host.waiting:
+                self.state = State.CATCHING_UP
+                continue  # the log holds commands that are not here yet: time must not pass them
+            async with self.settled:
+                cycle = await self._cycle(self.host, self.intake)
+            if cycle is not None and self._hosting.follower is not None:
+                self._hosting.follower.committed(self, cycle)
+
+    async def _look_at_the_end(self, intake: Intake) -> bool:
+        """Find out up to where commands wait in the log. False if the broker cannot say: time does not go on before it can."""
+        try:
+            intake.backlog_end = await self._tail.last_offset() + 1
+        except KafkaError as error:
+            log.warning("log-end-unknown", partition=self.partition, error=str(error), goes_on="it tries again")
+            return False
+        self._stalled = False
+        return True
+
+    async def _wait_for_work(self, host: Host, intake: Intake, not_before: float) -> None:
+        """Until the pause between cycles is over and there may be something to do."""
+        await self._sleep(not_before - loop_s())
+        while not intake and not self._releasing.is_set():
+            due_us = None if intake.backlog and not host.waiting else host.next_due_us()
+            wait_s = IDLE_WAIT_S if due_us is None else (due_us - self._surroundings.wall_us()) / 1e6
+            if wait_s <= 0:
+                return
+            await self._sleep(min(IDLE_WAIT_S, wait_s), intake.arrived)
+
+    async def _sleep(self, seconds: float, wake: asyncio.Event | None = None) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._releasing, wake) if event is not None]
+        try:
+            await asyncio.wait(waits, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            now = loop_s()
+            self._stalled |= now - self._awake > IDLE_WAIT_S + STALL_S
+            self._awake = now
+
+    async def _cycle(self, host: Host, intake: Intake) -> Cycle | None:
+        """One cycle; what it has committed, None when nothing happened."""
+        records = [] if host.waiting else intake.take(self.settings.batch_records_max, self.settings.batch_bytes_max)
+        await self._hosting.resolve(records)
+        backlog = bool(intake) or intake.backlog
+        self.state = State.CATCHING_UP if backlog else State.LIVE
+        for _ in host.begin(records, self._surroundings.wall_us(), backlog=backlog):
+            await asyncio.sleep(0)
+        cycle = host.take()
+        if cycle is None:
+            return None
+        if any(row.table == CHECKPOINT_TABLE for row in cycle.rows):
+            cycle.rows.append(clock_offset_row(max(self._clock_offset, 0)))
+        self.state = State.COMMITTING
+        started = loop_s()
+        last_offsets = await self._commit(cycle)
+        self.commit_s = loop_s() - started
+        self.commits_s += self.commit_s
+        self._clock_offset = last_offsets.get(self.settings.clock_topic, self._clock_offset)
+        self._apply(cycle, last_offsets)
+        self.cycles += 1
+        self.commands += len(records)
+        self.state = State.CATCHING_UP if backlog else State.LIVE
+        return cycle
+
+    async def _commit(self, cycle: Cycle) -> dict[str, int]:
+        commit = asyncio.ensure_future(self._transactions.commit(cycle))
+        try:
+            while True:
+                done, _ = await asyncio.wait({commit}, timeout=SLOW_COMMIT_S)
+                if done:
+                    return commit.result()
+                log.warning(
+                    "commit-waits", partition=self.partition, tick=cycle.tick.seq, brokers=self.settings.bootstrap_servers
+                )
+        except TransactionLost:
+            self.state = State.LOST
+            raise
+        finally:
+            commit.cancel()
+
+    def _apply(self, cycle: Cycle, last_offsets: Mapping[str, int]) -> None:
+        """The local copy follows. If it cannot, it stays where it is for good: a later write would leave a hole in it."""
+        for table, (store, topic) in self._stores.items():
+            rows = [row for row in cycle.rows if row.table == table]
+            if rows and self._stores_in_step:
+                try:
+                    store.apply(self.partition, rows, last_offsets.get(topic))
+                except Exception as error:
+                    self._stores_in_step = False
+                    log.error(
+                        "local-state-unwritable",
+                        partition=self.partition,
+                        path=str(store.path),
+                        error=str(error),
+                        goes_on="without local state: nothing is lost, the next start reads the changelog",
+                    )
+                self._failpoints.hit("applied")

@@ -1,0 +1,229 @@
+"""Forecasts beside the cycles: what is committed asks for them, a pool of processes makes them, their own producer sends them.
+
+A forecast is derived data. It is not part of a cycle's transaction, may be lost with its worker, and may come twice; its id tells
+so. The producer is idempotent, so that no single sending doubles a record. A partition is never held up: its state is saved
+between two cycles, all else is done elsewhere.
+
+When a worker dies, the next owner of a partition answers the requests of the last minute again as far as its replay goes over
+them: a `forecast` command under its own trigger, a change under `takeover`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from models.commands import Advance, Forecast, Patch, Remove, duration_s
+from models.forecasts import ForecastRecord
+from topics.confluent import ConfluentAvro
+from topics.registry import SchemaRegistry
+from twin_app.forecast import Desk, DeskLimits, Effort, ForkPool, PoolLimits, Reason, Request, State
+from twin_app.partition import Accepted, Cycle, PartitionHost
+from twin_app.settings import Settings
+from twin_app.streaming import driver as drivers
+from twin_app.streaming.connections import connection, largest_message
+from twin_app.streaming.driver import PartitionDriver
+
+FRESH_S = 60.0
+"""Changes older than this ask for no forecast: the twin is catching up, and what follows is in the log already."""
+CHANGES_UNDONE_MAX = 100
+"""Paths beyond which a change is not compared with how it would have been without it."""
+WITHOUT = "without the change"
+"""The scenario of a change's forecast that undoes it: the difference is the change's effect, with its sign turned."""
+TWINS_A_TURN = 500
+"""Twins looked at on a schedule before the event loop has its turn."""
+
+log = structlog.get_logger(__name__)
+
+
+class Forecasting:
+    """The forecasts of one worker."""
+
+    def __init__(self, settings: Settings, registry: SchemaRegistry) -> None:
+        self._settings = settings
+        self._topic = settings.topics.forecasts.name
+        self._avro = ConfluentAvro(ForecastRecord, registry, topic=self._topic)
+        self._pool = ForkPool(settings.forecast_workers, PoolLimits(settings.forecast_memory_mb, settings.forecast_task_limit_s))
+        self._producer: AIOKafkaProducer | None = None
+        self._desk: Desk | None = None
+        self._drivers: dict[int, PartitionDriver] = {}
+        self._early: list[Request] = []
+        self._seen: dict[str, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- life
+    async def prepare(self) -> None:
+        """Register the schema; then start the processes beside everything else. Raises TwinError `incompatible-schema`."""
+        await self._avro.prepare()
+        self._tasks.append(asyncio.create_task(self._start(), name="forecasts-start"))
+
+    async def _start(self) -> None:
+        started = time.monotonic()
+        producer = AIOKafkaProducer(
+            **connection(self._settings),
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_request_size=largest_message(self._settings),
+            compression_type=self._settings.compression_type,
+        )
+        await _until_it_works(producer.start, self._settings.bootstrap_servers)
+        self._producer = producer
+        await _until_it_works(self._pool.start, "processes for forks")
+        limits = DeskLimits(
+            debounce_s=self._settings.forecast_debounce_ms / 1000, effort=Effort(budget_s=self._settings.forecast_budget_s)
+        )
+        self._desk = Desk(self._pool, self._publish, self._avro.schema_id, self._avro.encode, limits)
+        self._desk.start()
+        for request in self._early:
+            self._desk.ask(request)
+        self._early.clear()
+        log.info("forecasts-ready", processes=self._pool.size, took_ms=round((time.monotonic() - started) * 1000))
+        if self._settings.forecast_interval_s:
+            self._tasks.append(asyncio.create_task(self._on_schedule(), name="forecasts-on-schedule"))
+
+    async def close(self) -> None:
+        """End the processes; forecasts under way are not finished."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._desk is not None:
+            await self._desk.close()
+        await self._pool.close()
+        if self._producer is not None:
+            await self._producer.stop()
+
+    # -- what the partitions tell
+    def opened(self, driver: PartitionDriver) -> None:
+        self._drivers[driver.partition] = driver
+        if isinstance(driver.host, PartitionHost):
+            recent = [accepted for accepted in driver.host.unanswered if _age_s(accepted.timestamp_ms) < FRESH_S]
+            driver.host.unanswered.clear()
+            self._ask_all(driver, recent, "takeover")
+
+    def committed(self, driver: PartitionDriver, cycle: Cycle) -> None:
+        if cycle.accepted:
+            self._ask_all(driver, cycle.accepted, "change")
+
+    def closed(self, driver: PartitionDriver) -> None:
+        self._drivers.pop(driver.partition, None)
+        self._early = [request for request in self._early if request.partition != driver.partition]
+        if self._desk is not None:
+            self._desk.forget(driver.partition)
+
+    # -- asking
+    def _ask_all(self, driver: PartitionDriver, accepted: Iterable[Accepted], reason: Reason) -> None:
+        changed: dict[str, list[Accepted]] = {}
+        for one in accepted:
+            if isinstance(one.command, Forecast):
+                self._ask(self._on_command(driver, one, one.command))
+            elif not isinstance(one.command, Advance | Remove) and _age_s(one.timestamp_ms) < FRESH_S:
+                changed.setdefault(one.twin, []).append(one)
+        for changes in changed.values():
+            self._ask(self._on_change(driver, changes, reason))
+
+    def _ask(self, request: Request) -> None:
+        if self._desk is not None:
+            self._desk.ask(request)
+        elif len(self._early) < DeskLimits().waiting_max:
+            self._early.append(request)
+
+    def _on_command(self, driver: PartitionDriver, accepted: Accepted, command: Forecast) -> Request:
+        request = self._request(driver, accepted.twin, "command", accepted.offset, command.horizon_units)
+        request.scenarios = command.scenarios
+        return _caused(request, self._settings.config_topic, accepted)
+
+    def _on_change(self, driver: PartitionDriver, changes: list[Accepted], reason: Reason) -> Request:
+        last = changes[-1]
+        request = self._request(driver, last.twin, reason, last.offset, self._own_horizon())
+        before = {path: value for one in reversed(changes) for path, value in one.before.items()}
+        if before and len(before) <= CHANGES_UNDONE_MAX and reason == "change":
+            request.scenarios = {WITHOUT: [Patch(twin=last.twin, changes=before)]}
+        return _caused(request, self._settings.config_topic, last)
+
+    def _request(
+        self, driver: PartitionDriver, twin: str, reason: Reason, mark: int, horizon: Callable[[float], float]
+    ) -> Request:
+        async def take() -> State | None:
+            return await self._state(driver, twin)
+
+        return Request(twin, driver.partition, reason, mark, take, horizon)
+
+    def _own_horizon(self) -> Callable[[float], float]:
+        seconds = duration_s(self._settings.forecast_horizon)
+        return lambda unit_s: seconds / unit_s
+
+    async def _state(self, driver: PartitionDriver, twin: str) -> State | None:
+        """The twin as it is committed; None if it is not here (any more)."""
+        async with driver.settled:
+            host = driver.host
+            gone = self._drivers.get(driver.partition) is not driver or driver.state is drivers.State.LOST
+            if gone or not isinstance(host, PartitionHost):
+                return None
+            snapshot = host.state_of(twin)
+            if snapshot is None:
+                return None
+            now_us = time.time_ns() // 1000
+            due_us = host.next_due_us()
+            lag_s = 0.0 if due_us is None else max(0.0, (now_us - due_us) / 1e6)
+            self._seen[twin] = host.cells[twin].seq
+            return State(snapshot, host.position.next_offset - 1 if host.position.next_offset else None, lag_s)
+
+    # -- on a schedule
+    async def _on_schedule(self) -> None:
+        """Every interval, each twin in which something happened since its last forecast: an idle twin costs nothing."""
+        while True:
+            await asyncio.sleep(self._settings.forecast_interval_s)
+            mark, looked = time.time_ns() // 1_000_000, 0
+            self._seen = {twin: seq for twin, seq in self._seen.items() if self._hosted(twin)}
+            for driver in list(self._drivers.values()):
+                if not isinstance(driver.host, PartitionHost) or driver.state is not drivers.State.LIVE:
+                    continue
+                for twin, cell in list(driver.host.cells.items()):
+                    looked += 1
+                    if looked % TWINS_A_TURN == 0:
+                        await asyncio.sleep(0)
+                    if cell.running and self._seen.get(twin) != cell.seq:
+                        self._ask(self._request(driver, twin, "schedule", mark, self._own_horizon()))
+
+    def _hosted(self, twin: str) -> bool:
+        hosts = (driver.host for driver in self._drivers.values())
+        return any(isinstance(host, PartitionHost) and twin in host.cells for host in hosts)
+
+    # -- sending
+    async def _publish(self, request: Request, body: bytes) -> None:
+        """Send one revision. What cannot be sent is lost, with a word: a newer one comes."""
+        assert self._producer is not None
+        try:
+            await self._producer.send_and_wait(self._topic, body, key=request.twin.encode(), partition=request.partition)
+        except KafkaError as error:
+            log.warning("forecast-not-sent", twin=request.twin, trigger=request.trigger, error=str(error))
+
+
+def _caused(request: Request, topic: str, accepted: Accepted) -> Request:
+    request.source = (topic, request.partition, accepted.offset)
+    request.command, request.timestamp_ms = accepted.command.id, accepted.timestamp_ms
+    return request
+
+
+def _age_s(timestamp_ms: int) -> float:
+    return time.time() - timestamp_ms / 1000
+
+
+async def _until_it_works(start: Callable[[], Any], what: str) -> None:
+    """Try again until it does, with a pause in between; the worker goes on without forecasts meanwhile."""
+    pause_s = 1.0
+    while True:
+        try:
+            await start()
+            return
+        except Exception as error:
+            log.warning("forecasts-wait", on=what, error=str(error), goes_on="without forecasts; it is tried again")
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 30.0)

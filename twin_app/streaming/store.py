@@ -1,0 +1,125 @@
+"""The local copy of a table, in RocksDB: a cache of the changelog that is never ahead of it.
+
+Rows are written after the commit of their transaction, in one atomic write together with the changelog offset up to which
+the copy is complete. So a crash at any instant leaves the copy at some committed point, and recovery reads on from there.
+A copy that cannot be opened or read (truncated, damaged) is thrown away and rebuilt from the changelog.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from faust.stores import rocksdb
+from faust.types import TP, EventT
+from rocksdict import Rdict, WriteBatch
+
+from twin_app.partition.cycle import Row
+
+WRITE_BUFFER_BYTES = 8 << 20
+OPEN_FILES_MAX = 128
+
+log = structlog.get_logger(__name__)
+
+
+def store_options(cache_bytes: int) -> dict[str, Any]:
+    """Options of one table partition's database: megabytes, where the default block cache takes two gigabytes."""
+    return {
+        "driver": "rocksdict",
+        "block_cache_size": cache_bytes,
+        "write_buffer_size": WRITE_BUFFER_BYTES,
+        "max_write_buffer_number": 2,
+        "max_open_files": OPEN_FILES_MAX,
+    }
+
+
+class PartitionStore(rocksdb.Store):
+    """RocksDB databases of one table, one for each partition that is held here."""
+
+    def rows(self, partition: int) -> dict[bytes, bytes]:
+        """All rows of a partition."""
+        return dict(self._visible_items(self._db_for_partition(partition)))
+
+    def apply(self, partition: int, rows: Iterable[Row], changelog_offset: int | None) -> None:
+        """Write committed rows and the offset of the last of them, atomically. Without it, a recovery reads them again."""
+        self._write(partition, ((row.key, row.value) for row in rows), changelog_offset)
+
+    def apply_changelog_batch(
+        self, batch: Iterable[EventT], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
+    ) -> None:
+        """Write what was read from the changelog during recovery; one atomic write per partition."""
+        by_partition: dict[int, list[EventT]] = {}
+        for event in batch:
+            by_partition.setdefault(event.message.partition, []).append(event)
+        for partition, events in by_partition.items():
+            self._write(partition, ((e.message.key, e.message.value) for e in events), events[-1].message.offset)
+
+    def wipe(self, partition: int) -> None:
+        """Throw the local copy of a partition away."""
+        self._close(partition)
+        shutil.rmtree(self.partition_path(partition), ignore_errors=True)
+
+    # -- Faust's side
+
+    def _set(self, key: bytes, value: bytes | None) -> None:
+        raise RuntimeError(f"table {self.table_name}: rows are written by the partition's transaction only")
+
+    def _del(self, key: bytes) -> None:
+        self._set(key, None)
+
+    def revoke_partitions(self, table: Any, tps: set[TP]) -> None:
+        """Close at once, so that another worker on this machine can open the folder."""
+        for tp in tps:
+            if tp.topic in table.changelog_topic.topics:
+                self._close(tp.partition)
+
+    async def stop(self) -> None:
+        for partition in list(self._dbs):
+            self._close(partition)
+
+    def _open_for_partition(self, partition: int) -> Rdict:
+        path = Path(self.partition_path(partition))
+        try:
+            return self._open_checked(path)
+        except Exception as error:
+            if "lock" in str(error).lower():
+                raise  # another process still has it: Faust tries again
+            log.warning("local-state-damaged", path=str(path), error=str(error), goes_on="it is rebuilt from the changelog")
+            shutil.rmtree(path, ignore_errors=True)
+            return self._open_checked(path)
+
+    # -- inside
+
+    def _open_checked(self, path: Path) -> Rdict:
+        """Open and read everything once: RocksDB checks its checksums block by block, while reading."""
+        db = self.rocksdb_options.open(path)
+        try:
+            offset = db.get(self.offset_key)
+            if offset is not None:
+                int(offset)
+            rows = sum(1 for _ in self._visible_items(db))
+            if rows and offset is None:
+                raise ValueError("rows without a changelog offset")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _write(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], changelog_offset: int | None) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        if changelog_offset is not None:
+            batch.put(self.offset_key, str(changelog_offset).encode())
+        self._db_for_partition(partition).write(batch)
+
+    def _close(self, partition: int) -> None:
+        db = self._dbs.pop(partition, None)
+        if db is not None:
+            db.close()

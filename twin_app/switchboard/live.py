@@ -1,0 +1,374 @@
+"""A live twin: the kernel's simulation with its board and its scheduled commands, driven by commands and by time.
+
+Order at one simulation time: commands scheduled for it, in the order in which they came; then commands that arrive at it;
+then the calendar's own entries. So the result does not depend on how the way there is sliced.
+
+Every accepted command is answered by an event of the twin (`parameter-changed`, `entity-created`, `signal-received`,
+`command-scheduled`, ...) whose cause is the command's source; a refused one raises `Rejected` and has changed nothing. A
+scheduled command that is refused when its time comes is answered by `command-rejected` and kept in `rejections`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from models.blueprint import Blueprint
+from models.commands import Advance, Command, Forecast, Patch, Register, Remove, Set, Signal, Spawn
+from models.errors import CheckpointError, Rejected
+from models.events import EventRecord
+from twin_app.kernel import Twin
+from twin_app.switchboard.answers import Answer, acknowledgement, events_of
+from twin_app.switchboard.board import Board, Change, Source
+from twin_app.switchboard.casting import bounded
+from twin_app.switchboard.nearest import did_you_mean
+from twin_app.switchboard.registration import blueprint_hash, blueprint_of, scale_of, signals_of
+from twin_app.switchboard.schedule import Pending, Schedule
+from twin_app.switchboard.timescale import TimeScale, moment
+
+FORMAT = 1
+FIELDS_BYTES_MAX = 65_536
+"""Of the attributes of a spawned entity and of a signal's payload, as JSON: they end up in events."""
+
+
+class LateRejection(NamedTuple):
+    """A scheduled command that was refused when its time came."""
+
+    source: Source | None
+    command: Command
+    rejected: Rejected
+    sim_time: float
+
+
+class LiveTwin:
+    """One twin. Make it with `register` or `restore`; whoever drives it is the only writer.
+
+    Calls that run the model (`advance`, `apply`) let the kernel's ModelError through: the owner quarantines the twin.
+    """
+
+    def __init__(self, twin: Twin, scale: TimeScale, *, earlier: int = 0, events: bool = True) -> None:
+        self.twin = twin
+        self.scale = scale
+        self.board = Board(twin.blueprint, twin.get)
+        self.schedule = Schedule()
+        self.rejections: list[LateRejection] = []
+        self.removed = False
+        self._earlier = earlier  # sequence numbers used before this kernel twin began
+        self._events: list[EventRecord] = []
+        self._with_events = events
+        self._signals: dict[str, None] | None = None
+
+    # -- life
+    @classmethod
+    def register(
+        cls,
+        blueprint: Blueprint,
+        *,
+        epoch_ms: int = 0,
+        source: Source | None = None,
+        seq: int = 0,
+        command_id: str | None = None,
+        events: bool = True,
+    ) -> LiveTwin:
+        """A new twin at simulation time 0, acknowledged by `twin-registered`.
+
+        `epoch_ms` (ms since 1970 UTC) is the instant of simulation time 0 where the blueprint has no `time.start`. `seq`: the
+        last sequence number that an earlier twin of this name used, so that event ids are never used twice.
+        """
+        live = cls(Twin(blueprint, events=events), scale_of(blueprint, epoch_ms), earlier=seq, events=events)
+        live._note("twin-registered", {"blueprint_hash": blueprint_hash(blueprint)}, source, acknowledgement(False, command_id))
+        return live
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole twin as plain JSON types. Events and rejections not yet taken are not part of it: take them first."""
+        self._collect()
+        return {
+            "format": FORMAT,
+            "twin": self.twin.snapshot(),
+            "scale": [self.scale.epoch_ms, self.scale.unit_ms],
+            "board": self.board.snapshot(),
+            "schedule": self.schedule.snapshot(),
+            "earlier": self._earlier,
+            "removed": self.removed,
+        }
+
+    @classmethod
+    def restore(cls, snapshot: Mapping[str, Any], *, kind: type[Twin] = Twin, events: bool = True) -> LiveTwin:
+        """The twin of a snapshot. Raises CheckpointError for one that is damaged or of an unknown format.
+
+        A fork is restored as a `kind` of twin of its own. Without `events` it hands none out, which is faster. Then versions
+        do not count what the model itself sets, except while a scheduled command has an `if_version` that this could decide.
+        """
+        if not isinstance(snapshot, Mapping) or snapshot.get("format") != FORMAT:
+            found = snapshot.get("format") if isinstance(snapshot, Mapping) else None
+            raise CheckpointError(
+                "unknown-format",
+                f"the snapshot has format {found!r}; this version reads {FORMAT}",
+                remedy="run the version that wrote it",
+            )
+        try:
+            epoch_ms, unit_ms = snapshot["scale"]
+            schedule = Schedule.restore(snapshot["schedule"])
+            twin = kind.restore(snapshot["twin"], events=events or schedule.is_guarded)
+            live = cls(twin, TimeScale(epoch_ms, unit_ms), earlier=snapshot["earlier"], events=events)
+            live.board.restore(snapshot["board"])
+            live.schedule = schedule
+            live.removed = snapshot["removed"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                "bad-checkpoint", f"the snapshot is damaged: {type(error).__name__}: {str(error)[:200]}"
+            ) from error
+        return live
+
+    def state_hash(self) -> str:
+        """Hex digest of the whole state: equal states have equal hashes, in any process."""
+        return hashlib.sha256(orjson.dumps(self.snapshot(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    # -- time
+    @property
+    def now(self) -> float:
+        """Simulation time."""
+        return self.twin.now
+
+    @property
+    def next_time(self) -> float:
+        """Simulation time of whatever comes next, a calendar entry or a scheduled command; infinity if nothing does."""
+        return min(self.twin.next_time, self.schedule.next_time)
+
+    @property
+    def seq(self) -> int:
+        """The last event sequence number used."""
+        return self._earlier + self.twin.seq
+
+    @property
+    def wip(self) -> int:
+        """Entities in the system."""
+        return self.twin.wip
+
+    def advance(self, until: float, *, inclusive: bool = True, budget: int | None = None) -> bool:
+        """Run calendar entries and scheduled commands up to `until`, in order; the commands due at `until` too.
+
+        Calendar entries at `until` itself are left if not `inclusive`. With a `budget`, stop after so many steps and return
+        False: call again. How the way is sliced never changes results.
+        """
+        left = budget
+        while self.schedule.next_time <= until:
+            executed = self.twin.executed
+            if not self.twin.advance(self.schedule.next_time, inclusive=False, budget=left):
+                return False
+            self._run_due(self.schedule.pop())
+            if left is not None:
+                left -= self.twin.executed - executed + 1
+                if left <= 0:
+                    return False
+        return self.twin.advance(until, inclusive=inclusive, budget=left)
+
+    def effective_time(self, command: Command, timestamp_ms: int) -> float:
+        """The simulation time to advance to before `apply`: that of the record's timestamp, never before now.
+
+        An `advance` command has its own, its `at`. Raises Rejected (`at-out-of-range`).
+        """
+        at = command.at if isinstance(command, Advance) else None
+        return max(self.now, moment(at, self.scale, self.scale.sim_time(timestamp_ms)))
+
+    def sim_time_of(self, at: float | datetime) -> float:
+        """A command's `at` as simulation time. Raises Rejected (`at-out-of-range`)."""
+        return moment(at, self.scale, self.now)
+
+    # -- commands
+    def apply(self, command: Command, *, effective: float, source: Source | None = None, timestamp: float | None = None) -> None:
+        """Let a command take effect now, or keep it if its `at` is later. Raises Rejected; then nothing has changed.
+
+        The caller has advanced to `effective` (not inclusive). `timestamp` is the simulation time at which the command was
+        meant to act; where that is before now, the acknowledging event is flagged `late`.
+        """
+        if effective != self.now:
+            raise ValueError(f"advance to {effective} before applying a command there: the twin is at {self.now}")
+        self._collect()
+        at = moment(command.at, self.scale, effective if timestamp is None else timestamp)
+        if command.schedulable and command.at is not None and at > self.now:
+            self._keep(command, at, source)
+        else:
+            self._execute(command, source, acknowledgement(at < self.now, command.id))
+
+    def note(self, kind: str, payload: dict[str, Any]) -> None:
+        """Put an event of the owner's into the twin's stream."""
+        self._note(kind, payload, None, {})
+
+    def drain(self) -> list[EventRecord]:
+        """All events since the last call, in order."""
+        self._collect()
+        events, self._events = self._events, []
+        return events
+
+    def drain_rejections(self) -> list[LateRejection]:
+        """All scheduled commands refused since the last call."""
+        rejections, self.rejections = self.rejections, []
+        return rejections
+
+    def _keep(self, command: Command, at: float, source: Source | None) -> None:
+        self._check(command)
+        self.schedule.add(at, command, source)
+        self._note("command-scheduled", {"command_kind": command.kind, "at": at}, source, acknowledgement(False, command.id))
+
+    def _run_due(self, due: Pending) -> None:
+        self._collect()
+        try:
+            self._execute(due.command, due.source, acknowledgement(False, due.command.id))
+        except Rejected as rejected:
+            self.rejections.append(LateRejection(due.source, due.command, rejected, self.now))
+            payload = {"command_kind": due.command.kind, "code": rejected.code, "reason": rejected.message}
+            self._note("command-rejected", payload, due.source, acknowledgement(False, due.command.id))
+
+    def _check(self, command: Command) -> list[Change]:
+        """Whether the command could act as the twin is now. Raises Rejected."""
+        if isinstance(command, Set):
+            versions = None if command.if_version is None else {command.path: command.if_version}
+            return self.board.check({command.path: command.value}, versions, not_before=True)
+        if isinstance(command, Patch):
+            return self.board.check(command.changes, command.if_version, not_before=True)
+        if isinstance(command, Spawn):
+            self._check_spawn(command)
+        elif isinstance(command, Signal):
+            self._check_signal(command)
+        return []
+
+    def _execute(self, command: Command, source: Source | None, extra: dict[str, Any]) -> None:
+        match command:
+            case Set():
+                self._set({command.path: command.value}, command.if_version, source, extra)
+            case Patch():
+                self._set(command.changes, command.if_version, source, extra)
+            case Spawn():
+                self._check_spawn(command)
+                with _Outside(self.twin):
+                    self.twin.spawn(command.flow, command.attributes)
+                self._collect(Answer(source, extra))
+            case Signal():
+                self._check_signal(command)
+                with _Outside(self.twin):
+                    self.twin.signal(command.name, command.payload)
+                self._collect(Answer(source, extra))
+            case Forecast():
+                self._check_forecast(command)
+                payload = {"horizon": command.horizon, "scenarios": len(command.scenarios)}
+                self._note("forecast-requested", payload, source, extra)
+            case Advance():
+                if self.twin.blueprint.time.mode != "event":
+                    raise Rejected(
+                        "not-event-mode", "this twin follows the wall clock", remedy="register it with time.mode: event"
+                    )
+                self._note("time-advanced", {"to": self.now}, source, extra)
+            case Remove():
+                dropped = self._give_up_work(command.discard_work)
+                self._note("twin-removed", dropped, source, extra)
+                self.removed = True
+            case Register():
+                self._register_again(command, source, extra)
+
+    def _set(
+        self, changes: Mapping[str, Any], if_version: int | Mapping[str, int] | None, source: Source | None, extra: dict[str, Any]
+    ) -> None:
+        checked = self.board.check(changes, if_version)
+        with _Outside(self.twin):
+            self.twin.set([(change.path, change.new) for change in checked])
+        self.board.commit(checked, self.now, source)
+        self._collect(Answer(source, extra, checked))
+
+    def _check_spawn(self, command: Spawn) -> None:
+        flows = self.twin.blueprint.flows
+        if command.flow not in flows:
+            raise Rejected("unknown-flow", f"there is no flow {command.flow!r}", remedy=did_you_mean(command.flow, flows))
+        limit = self.twin.blueprint.limits.entities
+        if self.twin.wip >= limit:
+            raise Rejected(
+                "twin-full", f"{self.twin.wip:,} entities are in progress, the twin's limit", remedy="raise limits.entities"
+            )
+        bounded("attributes", command.attributes, FIELDS_BYTES_MAX)
+
+    def _check_signal(self, command: Signal) -> None:
+        if self._signals is None:
+            self._signals = dict.fromkeys(signals_of(self.twin.blueprint))
+        if command.name not in self._signals:
+            remedy = did_you_mean(command.name, self._signals)
+            raise Rejected("unknown-signal", f"no step of the twin waits for a signal {command.name!r}", remedy=remedy)
+        bounded("payload", command.payload, FIELDS_BYTES_MAX)
+
+    def _check_forecast(self, command: Forecast) -> None:
+        """Each scenario's commands must be possible, given the changes of those before them. Raises Rejected."""
+        for name, commands in command.scenarios.items():
+            changes: dict[str, Any] = {}
+            for item in commands:
+                try:
+                    if isinstance(item, Set | Patch):
+                        changes |= {item.path: item.value} if isinstance(item, Set) else item.changes
+                        self.board.check(changes)
+                    else:
+                        self._check(item)
+                except Rejected as rejected:
+                    message = f"scenario {name!r}: {rejected.message}"
+                    raise Rejected(
+                        rejected.code, message, path=rejected.path, value=rejected.value, remedy=rejected.remedy
+                    ) from None
+
+    def _give_up_work(self, willing: bool) -> dict[str, Any]:
+        """What is lost with the work in progress. Raises Rejected (`work-in-progress`) unless the sender is willing."""
+        entities, commands = self.twin.wip, len(self.schedule)
+        if (entities or commands) and not willing:
+            raise Rejected(
+                "work-in-progress",
+                f"{entities:,} entities are in progress and {commands:,} commands wait for their time",
+                remedy="wait until the twin is empty, or send discard_work: true",
+            )
+        return {"entities_dropped": entities, "commands_dropped": commands}
+
+    def _register_again(self, command: Register, source: Source | None, extra: dict[str, Any]) -> None:
+        blueprint = blueprint_of(command)
+        digest = blueprint_hash(blueprint)
+        if digest == blueprint_hash(self.twin.blueprint):
+            self._note("twin-unchanged", {"blueprint_hash": digest}, source, extra)
+            return
+        if not command.replace:
+            raise Rejected(
+                "twin-exists", f"{blueprint.twin} exists, with another blueprint", remedy="to replace it, send replace: true"
+            )
+        dropped = self._give_up_work(command.discard_work)
+        successor = Twin(blueprint, events=self._with_events)
+        now_ms = self.scale.event_time_us(self.now) // 1_000
+        self._earlier = self.seq
+        self.twin, self.scale, self.schedule, self._signals = successor, scale_of(blueprint, now_ms), Schedule(), None
+        board = Board(blueprint, successor.get)
+        board.succeed(self.board, 0.0, source)
+        self.board = board
+        self._note("twin-replaced", {"blueprint_hash": digest, **dropped}, source, extra)
+
+    # -- events
+    def _note(self, kind: str, payload: dict[str, Any], source: Source | None, extra: dict[str, Any]) -> None:
+        with _Outside(self.twin):
+            self.twin.note(kind, payload | extra)
+        self._collect(Answer(source, {}))
+
+    def _collect(self, answer: Answer | None = None) -> None:
+        """Take the kernel's events; those that answer a command, with what `answer` adds."""
+        emissions = self.twin.drain()
+        if emissions:
+            events = events_of(emissions, self.twin.blueprint.twin, self.scale, self._earlier, self.board, answer)
+            if self._with_events:
+                self._events += events
+
+
+class _Outside:
+    """While inside, what the kernel does is caused from the outside."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+
+    def __enter__(self) -> None:
+        self._twin.external = True
+
+    def __exit__(self, *_: object) -> None:
+        self._twin.external = False

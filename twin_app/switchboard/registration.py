@@ -1,0 +1,59 @@
+"""Reading and recognising the blueprint that a `register` command carries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC
+
+import orjson
+from pydantic import ValidationError
+
+from models.blueprint import Blueprint
+from models.commands import Register
+from models.errors import Rejected
+from models.load import explain
+from twin_app.switchboard.timescale import TimeScale, to_epoch_ms
+
+ERRORS_SHOWN_MAX = 20
+MESSAGE_CHARS_MAX = 4_000
+
+
+def blueprint_of(command: Register) -> Blueprint:
+    """The blueprint that a `register` command carries. Raises Rejected (`bad-blueprint`, `key-mismatch`)."""
+    try:
+        blueprint = Blueprint.model_validate({"twin": command.twin, **command.blueprint})
+    except ValidationError as error:
+        faults = explain(error)
+        shown = "; ".join(str(fault) for fault in faults[:ERRORS_SHOWN_MAX])
+        raise Rejected(
+            "bad-blueprint", f"{len(faults)} fault(s): {shown}"[:MESSAGE_CHARS_MAX], remedy="try it with `twin check`"
+        ) from None
+    except RecursionError:
+        raise Rejected("bad-blueprint", "the blueprint is nested too deeply") from None
+    if blueprint.twin != command.twin:
+        raise Rejected("key-mismatch", f"the blueprint is of {blueprint.twin!r}, the command of {command.twin!r}")
+    return blueprint
+
+
+def blueprint_hash(blueprint: Blueprint) -> str:
+    """Hex digest of a blueprint's meaning: its order of names counts, its layout and spelled-out defaults do not."""
+    plain = blueprint.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return hashlib.sha256(orjson.dumps(plain)).hexdigest()[:32]
+
+
+def scale_of(blueprint: Blueprint, epoch_ms: int) -> TimeScale:
+    """The line between the twin's simulation time and the calendar; simulation time 0 is `time.start`, or else `epoch_ms`."""
+    clock = blueprint.time
+    start = clock.start
+    if start is not None:
+        epoch_ms = to_epoch_ms(start if start.tzinfo is not None else start.replace(tzinfo=UTC))
+    return TimeScale.of(clock.unit, 1.0 if clock.mode == "event" else clock.factor, epoch_ms)
+
+
+def signals_of(blueprint: Blueprint) -> Iterator[str]:
+    """The signals that a step of some flow waits for."""
+    for flow in blueprint.flows.values():
+        for step in flow:
+            if step.verb == "wait_for" and step.body.signal is not None:
+                yield step.body.signal
