@@ -80,13 +80,23 @@ async def send(bootstrap: str, topic: str, values: Iterable[bytes], **options: A
         await asyncio.gather(*[await client.send(topic, value, **options) for value in values])
 
 
-async def read_all(bootstrap: str, topic: str, *, partitions: int = 1, committed: bool = False, **options: Any) -> list[Any]:
-    """All records from the start of each partition to its present end."""
+async def read_all(
+    bootstrap: str, topic: str, *, partitions: int = 1, committed: bool = False, undecided: bool = False, **options: Any
+) -> list[Any]:
+    """All records from the start of each partition to its present end.
+
+    A commit is answered once it is decided; its markers are written after that. So a committed read goes on to the end that
+    an uncommitted one sees, unless a transaction is left open on purpose (`undecided`).
+    """
     isolation = "read_committed" if committed else "read_uncommitted"
     places = [TopicPartition(topic, index) for index in range(partitions)]
-    async with consumer(bootstrap, isolation_level=isolation, **options) as client:
+    async with consumer(bootstrap, isolation_level="read_uncommitted") as client:
         client.assign(places)
         ends = await client.end_offsets(places)
+    async with consumer(bootstrap, isolation_level=isolation, **options) as client:
+        client.assign(places)
+        if undecided:
+            ends = await client.end_offsets(places)
         await client.seek_to_beginning(*places)
         records: list[Any] = []
         deadline = time.monotonic() + WAIT_S

@@ -1,5 +1,6 @@
 """Transactions: the embedded broker and Apache Kafka must give the same answers."""
 
+import asyncio
 import contextlib
 import time
 
@@ -8,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from tests.brokers.plugin import Broker
-from tests.embedded.clients import admin, consumer, make_topic, producer, read_all, send, unique
+from tests.embedded.clients import WAIT_S, admin, consumer, make_topic, producer, read_all, send, unique
 
 pytestmark = pytest.mark.broker
 
@@ -33,7 +34,8 @@ async def test_aborted_and_open_records_are_not_read_as_committed(broker: Broker
         async with consumer(broker.bootstrap) as reader:
             reader.assign(places)
             end = await reader.end_offsets(places)
-        seen = [record.value for record in await read_all(broker.bootstrap, topic, partitions=2, committed=True)]
+        found = await read_all(broker.bootstrap, topic, partitions=2, committed=True, undecided=True)
+        seen = [record.value for record in found]
         everything = [record.value for record in await read_all(broker.bootstrap, topic, partitions=2)]
         await writer.commit_transaction()
     # Five records and a marker, twice, on each partition; then the open record on the first.
@@ -66,6 +68,9 @@ async def test_offsets_of_an_aborted_transaction_are_not_committed(broker: Broke
         await writer.send_offsets_to_transaction({place: 5}, group)
         assert await committed() is None
         await writer.commit_transaction()
+        deadline = time.monotonic() + WAIT_S  # the offsets count from the marker on, which follows the answer
+        while await committed() is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
         assert await committed() == 5
     assert [record.value for record in await read_all(broker.bootstrap, out, committed=True)] == [b"B"]
 
