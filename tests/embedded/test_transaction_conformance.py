@@ -69,7 +69,7 @@ async def test_offsets_of_an_aborted_transaction_are_not_committed(broker: Broke
         assert await committed() is None
         await writer.commit_transaction()
         deadline = time.monotonic() + WAIT_S  # the offsets count from the marker on, which follows the answer
-        while await committed() is None and time.monotonic() < deadline:
+        while await committed() is None and time.monotonic() < deadline:  # noqa: ASYNC110 (another process is asked)
             await asyncio.sleep(0.05)
         assert await committed() == 5
     assert [record.value for record in await read_all(broker.bootstrap, out, committed=True)] == [b"B"]

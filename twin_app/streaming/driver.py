@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -28,6 +27,7 @@ from twin_app.streaming.failpoints import Failpoints
 from twin_app.streaming.hosting import Host, Hosting
 from twin_app.streaming.intake import Intake
 from twin_app.streaming.replay import CLOCK_OFFSET_KEY, ConfigLog, Replay, clock_offset_of, clock_offset_row
+from twin_app.streaming.status import BEHIND_S, IntakeStatus, PartitionStatus, Progress, Reason, State, Waiting, Why
 from twin_app.streaming.store import PartitionStore
 from twin_app.streaming.surroundings import Surroundings, loop_s
 from twin_app.streaming.transaction import PartitionTransactions
@@ -42,19 +42,6 @@ CLOSE_TIMEOUT_S = 10.0
 """How long a cycle that is under way may take to finish when the partition is to be given up."""
 
 log = structlog.get_logger(__name__)
-
-
-class State(enum.StrEnum):
-    """What a partition is doing, as shown to operators."""
-
-    FENCING = "fencing"
-    RECOVERING = "recovering"
-    REPLAYING = "replaying"
-    LIVE = "live"
-    CATCHING_UP = "catching-up"
-    COMMITTING = "committing"
-    LOST = "lost"
-    CLOSED = "closed"
 
 
 class PartitionDriver:
@@ -81,6 +68,9 @@ class PartitionDriver:
         """Held while a cycle runs: who has it sees the host as it was committed."""
         self.commit_s = self.commits_s = 0.0
         """Duration of the last commit, and of all together, in seconds."""
+        self.waiting = Waiting()
+        """What it waits for outside of the process: brokers, the registry."""
+        self._replay: Replay | None = None
         self._hosting, self._stores = hosting, stores
         self._pause, self._surroundings = pause, surroundings
         self._failpoints = Failpoints(settings.failpoints)
@@ -105,7 +95,7 @@ class PartitionDriver:
         rows = {table: store.rows(self.partition) for table, (store, _) in self._stores.items()}
         clock_start = clock_offset_of(rows[CHECKPOINT_TABLE].pop(CLOCK_OFFSET_KEY, None))
         self.host = self._hosting.open(self.partition, rows)
-        replay = Replay(self.partition, self.settings, self._hosting.resolve, self._surroundings)
+        replay = self._replay = Replay(self.partition, self.settings, self._resolve, self._surroundings)
         await replay.run(self.host, clock_start)
         self._clock_offset = replay.clock_offset
         self.intake = Intake(
@@ -135,6 +125,60 @@ class PartitionDriver:
         async for attempt in AsyncRetrying(retry=retry_if_exception_type(KafkaError), wait=wait_exponential(max=10)):
             with attempt:
                 await self.intake.fill(record, self.config)
+
+    # -- status
+
+    def status(self, log_end: int | None = None, changelog: Progress | None = None) -> PartitionStatus:
+        """How it stands. `log_end`: the end of the config log as the last fetch knew it; `changelog`: while that is read."""
+        intake, host, now_us = self.intake, self.host, self._surroundings.wall_us()
+        due_us = host.next_due_us() if host is not None and self.state is not State.CLOSED else None
+        applied = host.position.next_offset if host is not None else 0
+        fetched = intake.expected if intake is not None else applied
+        end = max(applied, fetched, log_end or 0, intake.backlog_end if intake is not None else 0)
+        lag_s = max(0.0, (now_us - due_us) / 1e6) if due_us is not None and intake is not None else 0.0
+        progress = changelog if self.state is State.RECOVERING else None
+        if self.state is State.REPLAYING and self._replay is not None:
+            progress = self._replay.progress()
+        return PartitionStatus(
+            partition=self.partition,
+            state=self.state,
+            why=self._why(progress, end - applied, lag_s),
+            intake=IntakeStatus() if intake is None else intake.status(),
+            next_offset=applied,
+            fetched_offset=fetched,
+            log_end=end,
+            lag_records=end - applied,
+            lag_s=round(lag_s, 3),
+            tick_seq=host.position.tick_seq if host is not None else 0,
+            events=getattr(getattr(host, "meta", None), "events", 0),
+            twins=len(getattr(host, "cells", ())),
+            cycles=self.cycles,
+            commands=self.commands,
+            commit_s=round(self.commit_s, 4),
+            commits_s=round(self.commits_s, 4),
+            local_state="in-step" if self._stores_in_step else "unwritable",
+            progress=progress,
+        )
+
+    def _why(self, progress: Progress | None, lag_records: int, lag_s: float) -> Why | None:
+        """The outermost reason: what is waited for outside comes before what follows from it."""
+        outside = self.waiting.why()
+        if outside is not None:
+            return outside
+        if self.state is State.LOST:
+            return Why(Reason.TRANSACTION_LOST, "the group is joined anew")
+        if progress is not None:
+            reason = Reason.CHANGELOG if progress.what == "changelog" else Reason.REPLAY
+            return Why(reason, f"{progress.remaining} to go at {progress.rate_per_s:.0f}/s")
+        if self.intake is None:
+            return None
+        if self.intake.paused:
+            return Why(Reason.INTAKE_FULL, f"{lag_records} commands wait, {len(self.intake)} of them here")
+        if self.intake.backlog:
+            return Why(Reason.BACKLOG, f"{self.intake.backlog_end - self.intake.expected} commands are still to be fetched")
+        if lag_s > BEHIND_S:
+            return Why(Reason.BEHIND, f"{lag_s:.1f} s behind the wall clock")
+        return None
 
     # -- end
 
@@ -181,7 +225,8 @@ class PartitionDriver:
     async def _look_at_the_end(self, intake: Intake) -> bool:
         """Find out up to where commands wait in the log. False if the broker cannot say: time does not go on before it can."""
         try:
-            intake.backlog_end = await self._tail.last_offset() + 1
+            with self.waiting.on(Reason.BROKER, "the end of the config log is not known"):
+                intake.backlog_end = await self._tail.last_offset() + 1
         except KafkaError as error:
             log.warning("log-end-unknown", partition=self.partition, error=str(error), goes_on="it tries again")
             return False
@@ -212,7 +257,7 @@ class PartitionDriver:
     async def _cycle(self, host: Host, intake: Intake) -> Cycle | None:
         """One cycle; what it has committed, None when nothing happened."""
         records = [] if host.waiting else intake.take(self.settings.batch_records_max, self.settings.batch_bytes_max)
-        await self._hosting.resolve(records)
+        await self._resolve(records)
         backlog = bool(intake) or intake.backlog
         self.state = State.CATCHING_UP if backlog else State.LIVE
         for _ in host.begin(records, self._surroundings.wall_us(), backlog=backlog):
@@ -234,7 +279,15 @@ class PartitionDriver:
         self.state = State.CATCHING_UP if backlog else State.LIVE
         return cycle
 
+    async def _resolve(self, records: Sequence[ConfigRecord]) -> None:
+        with self.waiting.on(Reason.REGISTRY, self.settings.registry_url):
+            await self._hosting.resolve(records)
+
     async def _commit(self, cycle: Cycle) -> dict[str, int]:
+        with self.waiting.on(Reason.COMMIT, f"tick {cycle.tick.seq} at {self.settings.bootstrap_servers}"):
+            return await self._commit_patiently(cycle)
+
+    async def _commit_patiently(self, cycle: Cycle) -> dict[str, int]:
         commit = asyncio.ensure_future(self._transactions.commit(cycle))
         try:
             while True:

@@ -15,6 +15,7 @@ import structlog
 
 from twin_app.partition.cycle import ConfigRecord
 from twin_app.streaming.replay import ConfigLog
+from twin_app.streaming.status import IntakeStatus
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,14 @@ class Intake:
     def backlog(self) -> bool:
         """More commands are known to wait than are queued here."""
         return self.expected < self.backlog_end
+
+    @property
+    def paused(self) -> bool:
+        """Fetching is held back."""
+        return self._paused
+
+    def status(self) -> IntakeStatus:
+        return IntakeStatus(len(self._queue), self._bytes, self._records_max, self._bytes_max, self._paused)
 
     def offer(self, record: ConfigRecord) -> bool:
         """Take a record in, or drop it as known. False when there is a gap before it: `fill` first."""

@@ -39,6 +39,15 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
         self.thread_loop.call_soon_threadsafe(ask)
 
+    def log_end(self, tp: TP) -> int | None:
+        """See `CommittedConsumer.log_end`. Any thread."""
+        subscription = None if self._consumer is None else self._consumer._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None or tp not in assignment.tps:
+            return None
+        offset = assignment.state_value(tp).lso
+        return None if offset is None or offset < 0 else int(offset)
+
 
 class CommittedConsumer(driver.Consumer):
     """Faust's side of the consumer."""
@@ -68,6 +77,10 @@ class CommittedConsumer(driver.Consumer):
             self.on_buffer_full(tp)
         else:
             self.on_buffer_drop(tp)
+
+    def log_end(self, tp: TP) -> int | None:
+        """The offset after the last committed record, as the last fetch of this partition knew it. Asks nobody."""
+        return self._thread.log_end(tp)
 
     def rejoin(self) -> None:
         self._thread.rejoin()

@@ -15,6 +15,7 @@ from twin_app.settings import Settings
 from twin_app.streaming.driver import CLOSE_TIMEOUT_S, PartitionDriver
 from twin_app.streaming.errors import EXIT_CYCLE_FAILED, EXIT_TRANSACTIONS_FAIL, TransactionLost
 from twin_app.streaming.hosting import Hosting
+from twin_app.streaming.status import PartitionStatus, Progress, Reason
 from twin_app.streaming.store import PartitionStore
 from twin_app.streaming.surroundings import Surroundings, loop_s
 
@@ -107,6 +108,12 @@ class Partitions:
         """The next config offset that each open partition waits for."""
         return {p: driver.intake.expected for p, driver in self.drivers.items() if driver.intake is not None}
 
+    def status(
+        self, log_end: Callable[[int], int | None], changelog: Callable[[int], Progress | None]
+    ) -> tuple[PartitionStatus, ...]:
+        """Every partition that is held, in their order. Both functions take a partition: see `PartitionDriver.status`."""
+        return tuple(driver.status(log_end(p), changelog(p)) for p, driver in sorted(self.drivers.items()))
+
     # -- inside
 
     async def _patiently(self, step: Callable[[PartitionDriver], Awaitable[None]], event: str, driver: PartitionDriver) -> None:
@@ -115,11 +122,13 @@ class Partitions:
         ):
             with attempt:
                 await step(driver)
+        driver.waiting.over()
 
     def _report(self, driver: PartitionDriver, event: str) -> Callable[[RetryCallState], None]:
         def report(call: RetryCallState) -> None:
             error = call.outcome.exception() if call.outcome else None
             brokers = self._settings.bootstrap_servers
+            driver.waiting.begin(Reason.BROKER, f"{brokers}: {error}")
             log.warning(event, partition=driver.partition, brokers=brokers, error=str(error), attempt=call.attempt_number)
 
         return report

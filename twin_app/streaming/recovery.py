@@ -12,6 +12,7 @@ Any step is cut off by the next rebalance, which starts at 1 again.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -19,6 +20,8 @@ from aiokafka import TopicPartition
 from faust.tables.recovery import Recovery
 from faust.types import TP
 
+from twin_app.streaming.status import Progress, StandbyStatus
+from twin_app.streaming.surroundings import loop_s
 from twin_app.streaming.tails import last_data_offsets
 
 log = structlog.get_logger(__name__)
@@ -26,6 +29,11 @@ log = structlog.get_logger(__name__)
 
 class PartitionRecovery(Recovery):
     """Faust's changelog recovery with the steps that its single-writer tables need."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reading_from: dict[TP, int] = {}
+        self._reading_since_s = 0.0
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ASYNC109 (Faust's signature)
         """Wait for a step or the next rebalance. Without the time-out, after which Faust would go on as if it were done."""
@@ -55,6 +63,34 @@ class PartitionRecovery(Recovery):
         await super().on_recovery_completed(generation_id)
         self.app.partitions.go_live()
 
+    async def _seek_offsets(self, consumer: Any, tps: set[TP], offsets: Counter[TP], title: str) -> None:
+        self._reading_since_s = loop_s()
+        self._reading_from |= {tp: _next(offsets[tp]) for tp in tps}
+        await super()._seek_offsets(consumer, tps, offsets, title)
+
+    # -- status
+
+    def progress(self, partition: int) -> Progress | None:
+        """How far the changelogs of an own partition are read, all tables together; None when they are."""
+        tps = [tp for tp in self.active_highwaters if tp.partition == partition and tp in self._reading_from]
+        read = self._progress(tps, self.active_offsets, self.active_highwaters)
+        return read if read.remaining else None
+
+    def standbys(self) -> tuple[StandbyStatus, ...]:
+        """The copies of others' table partitions that are kept here."""
+        return tuple(
+            StandbyStatus(table.name, tp.partition, self._progress([tp], self.standby_offsets, self.standby_highwaters))
+            for tp in sorted(self.standby_tps)
+            if (table := self.tp_to_table.get(tp)) is not None
+        )
+
+    def _progress(self, tps: Iterable[TP], offsets: Mapping[TP, Any], highwaters: Mapping[TP, Any]) -> Progress:
+        start = offset = end = 0
+        for tp in tps:
+            highwater, at = _next(highwaters.get(tp)), _next(offsets.get(tp))
+            start, offset, end = start + self._reading_from.get(tp, at), offset + at, end + max(highwater, at)
+        return Progress.of("changelog", start, offset, end, loop_s() - self._reading_since_s)
+
     # -- inside
 
     def _assigned_partitions(self) -> list[int]:
@@ -71,3 +107,8 @@ class PartitionRecovery(Recovery):
                 )
                 self.tp_to_table[tp].store.wipe(tp.partition)
                 self.active_offsets[tp] = None
+
+
+def _next(offset: int | None) -> int:
+    """The offset after a last one; Faust's "none yet" is None or -1."""
+    return 0 if offset is None else max(0, offset + 1)

@@ -19,6 +19,7 @@ from twin_app.partition.cycle import CHECKPOINT_TABLE, ConfigRecord, Position, R
 from twin_app.settings import Settings
 from twin_app.streaming.errors import StreamingError
 from twin_app.streaming.hosting import Host
+from twin_app.streaming.status import Progress
 from twin_app.streaming.surroundings import Surroundings, loop_s
 from twin_app.streaming.tails import last_data_offsets
 
@@ -168,6 +169,13 @@ class Replay:
         self.clock_offset = -1
         self.config_end = 0
         self.ticks = self.commands = 0
+        self._clock_start = self._clock_end = 0
+        self._started_s = 0.0
+
+    def progress(self) -> Progress:
+        """How far it has come in the clock topic."""
+        at = max(self._clock_start, self.clock_offset + 1)
+        return Progress.of("replay", self._clock_start, at, self._clock_end, loop_s() - self._started_s)
 
     async def run(self, host: Host, clock_start: int) -> None:
         """Replay from the host's position. Only after fencing: the clock topic must have no open transaction.
@@ -185,7 +193,8 @@ class Replay:
             await consumer.stop()
 
     async def _replay(self, consumer: AIOKafkaConsumer, host: Host, clock_start: int, last_clock: int) -> None:
-        started = told = sliced = loop_s()
+        self._clock_start, self._clock_end = clock_start, last_clock + 1
+        self._started_s = told = sliced = loop_s()
         cycles = committed_cycles(consumer, self.clock, self.config, host.position, clock_start, last_clock + 1)
         async for offset, tick, records in cycles:
             self.clock_offset = offset
@@ -201,12 +210,14 @@ class Replay:
                 sliced = loop_s()
             if now - told > PROGRESS_S:
                 told = now
+                so_far = self.progress()
                 log.info(
                     "replaying",
                     partition=self.partition,
                     clock_offset=offset,
-                    ticks_per_s=round(self.ticks / (now - started)),
-                    remaining=last_clock - offset,
+                    rate_per_s=so_far.rate_per_s,
+                    remaining=so_far.remaining,
+                    eta_s=so_far.eta_s,
                 )
 
     async def _check_start(self, consumer: AIOKafkaConsumer, host: Host) -> None:

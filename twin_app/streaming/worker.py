@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from twin_app.streaming.app import TwinApp, create_app
 from twin_app.streaming.errors import EXIT_CRASHED
 from twin_app.streaming.failpoints import Failpoints
 from twin_app.streaming.hosting import Hosting
+from twin_app.streaming.standing import Standing
 from twin_app.streaming.surroundings import Surroundings
 
 STOP_TIMEOUT_S = 30.0
@@ -31,8 +32,27 @@ Prepare = Callable[[Settings], Awaitable[tuple[Settings, Hosting]]]
 force (the number of partitions is that of an existing config topic) and what opens hosts."""
 
 
-async def run_worker(settings: Settings, prepare: Prepare) -> None:
-    """Run until SIGTERM or SIGINT. Returns after a graceful stop; any failure ends the process with a code of `errors`."""
+Beside = Callable[[Standing], AbstractAsyncContextManager[Any]]
+"""Something that runs from before the start until after the end and shows what the worker says of itself."""
+
+
+async def run_worker(settings: Settings, prepare: Prepare, beside: Beside | None = None) -> None:
+    """Run until SIGTERM or SIGINT. Returns after a graceful stop; any failure ends the process with a code of `errors`.
+
+    `beside` is entered first and left last; see `Standing` for what it can ask.
+    """
+    standing = Standing(settings)
+    telling = asyncio.create_task(standing.tell(), name="standing")
+    try:
+        async with AsyncExitStack() as stack:
+            if beside is not None:
+                await stack.enter_async_context(beside(standing))
+            await _run(settings, prepare, standing)
+    finally:
+        telling.cancel()
+
+
+async def _run(settings: Settings, prepare: Prepare, standing: Standing) -> None:
     failpoints = Failpoints(settings.failpoints)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -47,7 +67,9 @@ async def run_worker(settings: Settings, prepare: Prepare) -> None:
     _banner(settings)
     async for attempt in _until_connected(settings, stop):
         with attempt:
-            await _serve(create_app(settings, hosting), stop)
+            app = create_app(settings, hosting)
+            standing.has(app)
+            await _serve(app, stop, standing)
     if hosting.follower is not None:
         await hosting.follower.close()
     log.info("worker-stopped")
@@ -80,7 +102,7 @@ async def _first(task: asyncio.Future[Any], stop: asyncio.Event) -> bool:
     return False
 
 
-async def _serve(app: TwinApp, stop: asyncio.Event) -> None:
+async def _serve(app: TwinApp, stop: asyncio.Event, standing: Standing) -> None:
     """Run the app until the order to stop. Raises KafkaConnectionError if it could not connect in the first place."""
     app.finalize()
     running = asyncio.ensure_future(_run_app(app))
@@ -93,6 +115,7 @@ async def _serve(app: TwinApp, stop: asyncio.Event) -> None:
             Surroundings(app.settings).end_process(EXIT_CRASHED, "worker-crashed", error)
         await _stop(app)
         raise error
+    standing.phase = "stopping"
     log.info("worker-stopping")
     await _stop(app)
     running.cancel()
