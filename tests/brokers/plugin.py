@@ -114,15 +114,15 @@ def registry(_registry: Registry) -> Registry:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that take both a broker and a registry and are slow run on matching pairs; where the real ones are required,
-    they run on these alone: the conformance tests show that the embedded ones answer alike, and CI's time is bounded."""
+    """A test that takes both a broker and a registry runs on matching pairs. Where the real ones are required, slow tests run
+    on these alone: the conformance tests show that the embedded ones answer alike, and CI's time is bounded."""
     left_out = []
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
-        if "_broker" not in params or item.get_closest_marker("slow") is None:
+        if "_broker" not in params:
             continue
         unlike = "_registry" in params and params["_broker"] != params["_registry"]
-        if unlike or (REQUIRED and params["_broker"] == "embedded"):
+        if unlike or (REQUIRED and params["_broker"] == "embedded" and item.get_closest_marker("slow") is not None):
             left_out.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -63,8 +63,6 @@ def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path, monkeypatch: 
 
 
 def test_the_demo_plays_on_a_given_broker_too(broker: Broker, registry: Registry, tmp_path: Path) -> None:
-    if (broker.kind == "embedded") != (registry.kind == "embedded"):
-        pytest.skip("each broker with the registry of its kind")
     code, lines, stderr = _play(tmp_path, "--bootstrap", broker.bootstrap, "--registry", registry.url)
     _is_whole(lines, stderr)
     assert code == 0

@@ -26,8 +26,6 @@ OpenFloor = Callable[..., Awaitable[Floor]]
 
 @pytest.fixture
 async def open_floor(broker: Broker, registry: Registry, tmp_path: Path) -> AsyncIterator[OpenFloor]:
-    if (broker.kind == "embedded") != (registry.kind == "embedded"):
-        pytest.skip("each broker with the registry of its kind")
     floors: list[Floor] = []
 
     async def opened(**settings: str) -> Floor:

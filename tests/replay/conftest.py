@@ -24,8 +24,6 @@ Twin = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def cli(broker: Broker, registry: Registry, tmp_path: Path) -> Twin:
     """The command `twin` as a process of its own, for an application of its own."""
-    if (broker.kind == "embedded") != (registry.kind == "embedded"):
-        pytest.skip("each broker with the registry of its kind")
     name = f"past-{uuid.uuid4().hex[:8]}"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TWIN_")} | {
         "TWIN_BOOTSTRAP_SERVERS": broker.bootstrap,
