@@ -98,3 +98,9 @@ class ConfluentAvro:
                 remedy="give every field of the class with a value of its type",
             ) from error
         return out.getvalue()
+
+    def decode(self, body: bytes) -> dict[str, Any]:
+        """The fields of a record that this class has written itself, without its header."""
+        fields = fastavro.schemaless_reader(io.BytesIO(body), self._parsed, None)
+        assert isinstance(fields, dict)
+        return fields

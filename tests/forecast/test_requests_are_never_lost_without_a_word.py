@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from tests.forecast.plants import LINE, LOOP, SHOP, live, set_
-from twin_app.forecast import Desk, DeskLimits, Effort, InlineCrew, Request, State
+from twin_app.forecast import Desk, DeskLimits, Effort, InlineCrew, Request, Revised, State
 from twin_app.switchboard import LiveTwin
 
 Take = Callable[[], Awaitable[State | None]]
@@ -33,8 +33,8 @@ class Counter:
         limits = {"debounce_s": 0.0, "effort": Effort((1, 4, 16, 64, 1000), 20.0), **limits}
         self.desk = Desk(SlowCrew(), self._publish, None, orjson.dumps, DeskLimits(**limits))
 
-    async def _publish(self, request: Request, body: bytes) -> None:
-        self.published.append(orjson.loads(body))
+    async def _publish(self, request: Request, revised: Revised) -> None:
+        self.published.append(orjson.loads(revised.body))
 
     async def _take(self) -> State | None:
         self.taken += 1

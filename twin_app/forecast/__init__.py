@@ -7,6 +7,7 @@ this process, or a pool of others. Nothing here touches a live twin after its st
 from twin_app.forecast.answering import Crew, Effort, HorizonTooFar, Revised, answers
 from twin_app.forecast.crews import InlineCrew
 from twin_app.forecast.desk import Desk, DeskLimits, Reason, Request, State
+from twin_app.forecast.feed import Feed, Published
 from twin_app.forecast.fork import Fork, fork
 from twin_app.forecast.pool import ForkPool, PoolLimits
 from twin_app.forecast.question import Question, asked_by, question
@@ -16,11 +17,13 @@ __all__ = [
     "Desk",
     "DeskLimits",
     "Effort",
+    "Feed",
     "Fork",
     "ForkPool",
     "HorizonTooFar",
     "InlineCrew",
     "PoolLimits",
+    "Published",
     "Question",
     "Reason",
     "Request",

@@ -63,7 +63,7 @@ class Effort:
 
 @dataclass
 class Revised:
-    """One revision. `body`: the record, encoded."""
+    """One revision. `body`: the record, encoded. `error`: the code of why there is nothing better."""
 
     body: bytes
     final: bool
@@ -71,6 +71,7 @@ class Revised:
     deterministic: bool
     replications: int
     sentence: str
+    error: str | None = None
 
 
 @dataclass

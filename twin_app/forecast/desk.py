@@ -1,9 +1,9 @@
 """The desk where forecasts are asked for: which is next, which is not wanted any more, and what is published of each.
 
 Life of a request: waiting -> running (its twin's state is saved only then) -> its revisions are published -> done.
-- Of one twin at most one forecast waits that nobody asked for by a command; a newer change takes its place.
+- Of one twin at most one forecast waits that nobody asked for (by a command, or here); a newer change takes its place.
 - A newer change ends a running forecast of the same twin as soon as that has given its first answer.
-- Requests beyond the limit are dropped: those on a schedule first; a command's is answered by an error.
+- Requests beyond the limit are dropped: those on a schedule first; one that somebody asked for is answered by an error.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ import structlog
 from models.commands import Command
 from models.errors import TwinError
 from models.events import utc_from_us
-from twin_app.forecast.answering import Crew, Effort, answers
+from twin_app.forecast.answering import Crew, Effort, Revised, answers
 from twin_app.forecast.question import Question
 from twin_app.forecast.revision import provenance
 from twin_app.switchboard.timescale import UNIT_S
 
-Reason = Literal["command", "change", "takeover", "schedule"]
+Reason = Literal["command", "api", "change", "takeover", "schedule"]
+ASKED_BY_SOMEBODY = ("command", "api")
+"""Somebody waits for these: each is answered, first of all, or refused aloud."""
 
 WAITING_MAX = 1_000
 RECENT_MAX = 10_000
@@ -79,7 +81,7 @@ class _Running:
     superseded: bool = False
 
 
-Publish = Callable[[Request, bytes], Awaitable[None]]
+Publish = Callable[[Request, Revised], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Desk:
         """Take a request in, or drop it. Never blocks."""
         if request.reason in ("change", "takeover"):
             self._supersede(request.twin)
-        key = (request.twin, request.trigger if request.reason == "command" else "")
+        key = (request.twin, request.trigger if request.reason in ASKED_BY_SOMEBODY else "")
         earlier = self._waiting.get(key)
         if request.reason == "schedule" and (earlier is not None or request.twin in self._running):
             return
@@ -146,10 +148,19 @@ class Desk:
             request.scenarios = {**request.scenarios, **_first_values(earlier.scenarios, request.scenarios)}
         elif len(self._waiting) >= self.limits.waiting_max and not self._make_room(request):
             return
-        if request.reason != "command":
+        if request.reason not in ASKED_BY_SOMEBODY:
             request.not_before = self._began.get(request.twin, 0.0) + self.limits.debounce_s
         self._waiting[key] = request
         self._wake.set()
+
+    def withdraw(self, request: Request) -> None:
+        """Who asked is not there any more."""
+        key = (request.twin, request.trigger)
+        if self._waiting.get(key) is request:
+            del self._waiting[key]
+        for entry in self._running.get(request.twin, ()):
+            if entry.request is request:
+                entry.task.cancel()
 
     def forget(self, partition: int) -> None:
         """The partition is given up: its twins are forecast by their next owner."""
@@ -170,7 +181,7 @@ class Desk:
             if victim is not None and request.reason != "schedule":
                 del self._waiting[victim]
                 return True
-        if request.reason == "command":
+        if request.reason in ASKED_BY_SOMEBODY:
             self._refuse(request)
         return False
 
@@ -206,7 +217,7 @@ class Desk:
         while True:
             now = time.monotonic()
             due = [
-                (request.reason != "command", n, key)
+                (request.reason not in ASKED_BY_SOMEBODY, n, key)
                 for n, (key, request) in enumerate(self._waiting.items())
                 if request.not_before <= now
             ]
@@ -248,7 +259,7 @@ class Desk:
             async with aclosing(coming):
                 async for made in coming:
                     revision += 1
-                    await self._publish(request, made.body)
+                    await self._publish(request, made)
                     self.answered += revision == 1
                     entry = self._entry(request)
                     entry.answered = True
@@ -291,7 +302,7 @@ class Desk:
             "scenarios": [],
             "error": failure,
         }
-        await self._publish(request, self._encode(record))
+        await self._publish(request, Revised(self._encode(record), True, False, False, 0, record["sentence"], error.code))
 
 
 def _first_values(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,15 +20,29 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from models.commands import Advance, Forecast, Patch, Remove, duration_s
+from models.errors import TwinError
 from models.forecasts import ForecastRecord
 from topics.confluent import ConfluentAvro
 from topics.registry import SchemaRegistry
-from twin_app.forecast import Desk, DeskLimits, Effort, ForkPool, PoolLimits, Reason, Request, State
+from twin_app.forecast import (
+    Desk,
+    DeskLimits,
+    Effort,
+    Feed,
+    ForkPool,
+    PoolLimits,
+    Published,
+    Reason,
+    Request,
+    Revised,
+    State,
+)
 from twin_app.partition import Accepted, Cycle, PartitionHost
 from twin_app.settings import Settings
 from twin_app.streaming import driver as drivers
 from twin_app.streaming.connections import connection, largest_message
 from twin_app.streaming.driver import PartitionDriver
+from twin_app.streaming.enquiries import Enquiries, Found
 
 FRESH_S = 60.0
 """Changes older than this ask for no forecast: the twin is catching up, and what follows is in the log already."""
@@ -43,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 
 class Forecasting:
-    """The forecasts of one worker."""
+    """The forecasts of one worker. `enquiries`: asking and reading here, in the worker's own process."""
 
     def __init__(self, settings: Settings, registry: SchemaRegistry) -> None:
         self._settings = settings
@@ -56,6 +70,8 @@ class Forecasting:
         self._early: list[Request] = []
         self._seen: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._feed = Feed()
+        self.enquiries = Enquiries(self._feed, self._avro, self._find, lambda: self._desk, self._on_enquiry)
 
     # -- life
     async def prepare(self) -> None:
@@ -113,6 +129,9 @@ class Forecasting:
 
     def closed(self, driver: PartitionDriver) -> None:
         self._drivers.pop(driver.partition, None)
+        if isinstance(driver.host, PartitionHost):
+            for twin in driver.host.cells:
+                self._feed.forget(twin)
         self._early = [request for request in self._early if request.partition != driver.partition]
         if self._desk is not None:
             self._desk.forget(driver.partition)
@@ -138,6 +157,26 @@ class Forecasting:
         request = self._request(driver, accepted.twin, "command", accepted.offset, command.horizon_units)
         request.scenarios = command.scenarios
         return _caused(request, self._settings.config_topic, accepted)
+
+    def _on_enquiry(self, driver: PartitionDriver, command: Forecast, mark: int) -> Request:
+        request = self._request(driver, command.twin, "api", mark, command.horizon_units)
+        request.scenarios = command.scenarios
+        return request
+
+    def _find(self, twin: str) -> Found:
+        """Where a twin lives that can be asked. Raises TwinError."""
+        for driver in self._drivers.values():
+            cell = driver.host.cells.get(twin) if isinstance(driver.host, PartitionHost) else None
+            if cell is not None and cell.live is not None:
+                if not cell.running:
+                    raise TwinError("twin-stands-still", "the twin is quarantined", place=twin, remedy="see its last events")
+                return driver, cell.live
+        raise TwinError(
+            "not-hosted-here",
+            f"this worker does not host a twin {twin!r}",
+            place=twin,
+            remedy="ask the worker that does, or send a forecast command to the config topic",
+        )
 
     def _on_change(self, driver: PartitionDriver, changes: list[Accepted], reason: Reason) -> Request:
         last = changes[-1]
@@ -197,9 +236,11 @@ class Forecasting:
         return any(isinstance(host, PartitionHost) and twin in host.cells for host in hosts)
 
     # -- sending
-    async def _publish(self, request: Request, body: bytes) -> None:
+    async def _publish(self, request: Request, revised: Revised) -> None:
         """Send one revision. What cannot be sent is lost, with a word: a newer one comes."""
         assert self._producer is not None
+        self._feed.put(Published(request.twin, request.trigger, revised))
+        body = revised.body
         try:
             await self._producer.send_and_wait(self._topic, body, key=request.twin.encode(), partition=request.partition)
         except KafkaError as error:

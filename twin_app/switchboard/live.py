@@ -254,7 +254,7 @@ class LiveTwin:
                     self.twin.signal(command.name, command.payload)
                 self._collect(Answer(source, extra))
             case Forecast():
-                self._check_forecast(command)
+                self.check_forecast(command)
                 payload = {"horizon": command.horizon, "scenarios": len(command.scenarios)}
                 self._note("forecast-requested", payload, source, extra)
             case Advance():
@@ -298,8 +298,8 @@ class LiveTwin:
             raise Rejected("unknown-signal", f"no step of the twin waits for a signal {command.name!r}", remedy=remedy)
         bounded("payload", command.payload, FIELDS_BYTES_MAX)
 
-    def _check_forecast(self, command: Forecast) -> None:
-        """Each scenario's commands must be possible, given the changes of those before them. Raises Rejected."""
+    def check_forecast(self, command: Forecast) -> None:
+        """Each scenario's commands must be possible now, given the changes of those before them. Raises Rejected."""
         for name, commands in command.scenarios.items():
             changes: dict[str, Any] = {}
             for item in commands:
