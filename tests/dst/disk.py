@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from faust.types import TP
+
 from tests.dst.network import Network
 from twin_app.partition.cycle import Row
 
@@ -92,18 +94,23 @@ class SimulatedStore:
     def wipe(self, partition: int) -> None:
         self._disk.folders.pop((self.table, partition), None)
 
-    # -- the side of Faust's recovery
+    # -- the side of recovery
 
-    def persisted_offset(self, partition: int) -> int | None:
+    def persisted_offset(self, tp: TP) -> int | None:
         """As `PartitionStore` does when it opens: rows without an offset are not trusted."""
+        partition = tp.partition
         folder = self._folder(partition)
         if folder.rows and folder.offset is None:
             self.wipe(partition)
         return self._folder(partition).offset
 
-    def recover(self, partition: int, rows: Sequence[tuple[bytes, bytes | None]], offset: int, highwater: int) -> None:
-        self._folder(partition).write(rows, offset, settles=offset == highwater)
+    def recover(self, partition: int, rows: Sequence[tuple[bytes, bytes | None]], offset: int) -> None:
+        self._folder(partition).write(rows, offset, settles=False)
         self._network.maybe_crash("recovering-store")
+
+    def settled(self, partition: int) -> None:
+        """The changelog is read to its end."""
+        self._folder(partition).unsure = False
 
     def _folder(self, partition: int) -> Folder:
         return self._disk.folder(self.table, partition)

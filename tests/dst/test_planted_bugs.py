@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from twin_app.partition import PartitionHost
 from twin_app.partition.cycle import Cycle
 from twin_app.streaming import recovery as streaming_recovery
 from twin_app.streaming.batches import Message, build_batches
+from twin_app.streaming.changelogs import Copy
 from twin_app.streaming.driver import PartitionDriver
 from twin_app.streaming.intake import Intake
 from twin_app.streaming.replay import Replay
@@ -211,12 +213,28 @@ def test_offsets_read_before_the_former_owner_is_fenced_are_caught(monkeypatch: 
     whole = streaming_recovery.PartitionRecovery._build_highwaters
 
     async def build(self: Any, consumer: Any, tps: Any, destination: Any, title: str) -> None:
-        await whole(self, consumer, tps, destination, "before the fence")
-        await self.app.partitions.fence(self._assigned_partitions())
+        fence = self.app.partitions.fence
+        self.app.partitions.fence = lambda partitions: asyncio.sleep(0)
+        try:
+            await whole(self, consumer, tps, destination, title)
+        finally:
+            self.app.partitions.fence = fence
+        await fence(self._assigned_partitions())
 
     from tests.dst.worker import Highwaters
 
     monkeypatch.setattr(Highwaters, "_build_highwaters", build)
+    must_be_caught()
+
+
+def test_a_changelog_that_is_read_with_a_hole_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch that arrives after the reader was moved elsewhere: what lies between is passed over."""
+    whole, count = Copy.take, itertools.count()
+
+    def take(self: Copy, records: Any) -> None:
+        whole(self, records[1:] if len(records) > 1 and next(count) % 20 == 19 else records)
+
+    monkeypatch.setattr(Copy, "take", take)
     must_be_caught()
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tests.dst.world import World
 
 TABLES = ("checkpoint", "registry")
-RECOVERY_BATCH = 4
-"""Small, so that a crash finds a half recovered store."""
 RETRY_S = 0.5
 
 
@@ -58,14 +56,18 @@ class Highwaters:
 
     _build_highwaters = PartitionRecovery._build_highwaters
     _assigned_partitions = PartitionRecovery._assigned_partitions
-    _drop_state_ahead_of_the_log = PartitionRecovery._drop_state_ahead_of_the_log
+    _copy = PartitionRecovery._copy
+    _waits = PartitionRecovery._waits
+    _goes_on = PartitionRecovery._goes_on
 
     def __init__(self, app: Any, stores: dict[str, tuple[SimulatedStore, str]], partitions: Iterable[int]) -> None:
         self.app = app
-        self.tp_to_table = {TP(topic, p): SimpleNamespace(store=store) for p in partitions for store, topic in stores.values()}
-        self.active_offsets: Counter[TP] = Counter(
-            {tp: table.store.persisted_offset(tp.partition) for tp, table in self.tp_to_table.items()}
-        )
+        self.tp_to_table = {
+            TP(topic, p): SimpleNamespace(name=name, store=store, persisted_offset=store.persisted_offset)
+            for p in partitions
+            for name, (store, topic) in stores.items()
+        }
+        self.active_offsets: Counter[TP] = Counter()
 
 
 class Worker:
@@ -151,28 +153,11 @@ class Worker:
         stand_in: Any = Highwaters(app, self.stores, partitions)
         highwaters: Counter[TP] = Counter()
         await stand_in._build_highwaters(None, set(stand_in.tp_to_table), highwaters, "active")
-        for tp, table in sorted(stand_in.tp_to_table.items()):
-            await self._read_changelog(tp, table.store, stand_in.active_offsets[tp], highwaters[tp])
+        for tp, table in stand_in.tp_to_table.items():
+            table.store.settled(tp.partition)
         await self.partitions.open()
         await self._start_feed(self.partitions.expected_offsets())
         self.partitions.go_live()
-
-    async def _read_changelog(self, tp: TP, store: SimulatedStore, offset: int | None, highwater: int) -> None:
-        at = -1 if offset is None else offset
-        if at >= highwater:
-            return
-        source = TopicPartition(tp.topic, tp.partition)
-        consumer = SimulatedConsumer(self.world.broker, self.world.network)
-        consumer.assign([source])
-        consumer.seek(source, at + 1)
-        try:
-            while at < highwater:
-                for records in (await consumer.getmany(source, timeout_ms=200, max_records=RECOVERY_BATCH)).values():
-                    rows = [(r.key or b"", r.value) for r in records]
-                    store.recover(tp.partition, rows, records[-1].offset, highwater)
-                    at = records[-1].offset
-        finally:
-            await consumer.stop()
 
     # -- fetch and delivery
 

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -39,7 +40,8 @@ class Workers:
     def topic(self, name: str) -> str:
         return f"{self.name}-{name}"
 
-    def start(self, number: int = 0, **settings: str) -> None:
+    def start(self, number: int = 0, *, piped: bool = False, **settings: str) -> None:
+        """`piped`: the log is written by us, for a worker that may be denied writing files."""
         environ = {k: v for k, v in os.environ.items() if not k.startswith("TWIN_")} | {
             "TWIN_DATA_DIR": str(self.data(number)),
             "PYTHONPATH": str(ROOT),
@@ -47,13 +49,21 @@ class Workers:
             **settings,
         }
         with self.log(number).open("ab") as log:
-            self.workers[number] = subprocess.Popen(
+            worker = self.workers[number] = subprocess.Popen(
                 [sys.executable, "-m", *self.command],
                 cwd=ROOT,
                 env=environ,
-                stdout=log,
-                stderr=log,
+                stdout=subprocess.PIPE if piped else log,
+                stderr=subprocess.STDOUT if piped else log,
             )
+        if piped:
+            threading.Thread(target=self._copy_log, args=(worker, number), daemon=True).start()
+
+    def _copy_log(self, worker: subprocess.Popen[bytes], number: int) -> None:
+        assert worker.stdout is not None
+        with self.log(number).open("ab", buffering=0) as log:
+            for line in worker.stdout:
+                log.write(line)
 
     def data(self, number: int) -> Path:
         return self.folder / f"state-{number}"

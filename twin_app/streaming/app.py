@@ -14,7 +14,7 @@ from twin_app.streaming.hosting import Hosting
 from twin_app.streaming.membership import FETCH_PARTITION_BYTES, transport_for
 from twin_app.streaming.partitions import Partitions
 from twin_app.streaming.store import PartitionStore, store_options
-from twin_app.streaming.tables import RECOVERY_BATCH, TwinTable, TwinTableManager
+from twin_app.streaming.tables import TwinTable, TwinTableManager
 
 STREAM_BUFFER_MAX = 512
 """Records between Faust's fetch and the agent, all partitions together."""
@@ -82,8 +82,6 @@ def _table(app: TwinApp, name: str) -> TwinTable:
         partitions=app.settings.partitions,
         key_type=bytes,
         value_type=bytes,
-        recovery_buffer_size=RECOVERY_BATCH,
-        standby_buffer_size=RECOVERY_BATCH,
         options=store_options(app.settings.store_cache_bytes),
     )
     assert isinstance(table, TwinTable)

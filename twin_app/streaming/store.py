@@ -8,13 +8,13 @@ A copy that cannot be opened or read (truncated, damaged) is thrown away and reb
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 from faust.stores import rocksdb
-from faust.types import TP, EventT
+from faust.types import TP
 from rocksdict import Rdict, WriteBatch
 
 from twin_app.partition.cycle import Row
@@ -36,26 +36,64 @@ def store_options(cache_bytes: int) -> dict[str, Any]:
     }
 
 
+class MemoryCopy:
+    """Stands in for a database that the disk has no room for: the rows of one recovery, until the host has them."""
+
+    def __init__(self, rows: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self._rows = dict(rows)
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._rows.get(key)
+
+    def items(self) -> Iterable[tuple[bytes, bytes]]:
+        return self._rows.items()
+
+    def put(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        for key, value in rows:
+            if value is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = value
+
+    def close(self) -> None:
+        self._rows = {}
+
+
 class PartitionStore(rocksdb.Store):
-    """RocksDB databases of one table, one for each partition that is held here."""
+    """RocksDB databases of one table, one for each partition that is held here.
+
+    A disk that is full, or cannot be written, takes no partition down: what recovery reads is then held in memory until the
+    host is opened, and the copy on the disk stays where it is.
+    """
 
     def rows(self, partition: int) -> dict[bytes, bytes]:
         """All rows of a partition."""
         return dict(self._visible_items(self._db_for_partition(partition)))
 
     def apply(self, partition: int, rows: Iterable[Row], changelog_offset: int | None) -> None:
-        """Write committed rows and the offset of the last of them, atomically. Without it, a recovery reads them again."""
-        self._write(partition, ((row.key, row.value) for row in rows), changelog_offset)
+        """Write committed rows and the offset of the last of them, atomically. Without it, a recovery reads them again.
 
-    def apply_changelog_batch(
-        self, batch: Iterable[EventT], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
-    ) -> None:
-        """Write what was read from the changelog during recovery; one atomic write per partition."""
-        by_partition: dict[int, list[EventT]] = {}
-        for event in batch:
-            by_partition.setdefault(event.message.partition, []).append(event)
-        for partition, events in by_partition.items():
-            self._write(partition, ((e.message.key, e.message.value) for e in events), events[-1].message.offset)
+        Raises what RocksDB raises, or OSError: the copy is then behind for good.
+        """
+        db = self._db_for_partition(partition)
+        if isinstance(db, MemoryCopy):
+            db.close()
+            raise OSError(f"{self.partition_path(partition)} could not be written during recovery")
+        self._write(db, ((row.key, row.value) for row in rows), changelog_offset)
+
+    def recover(self, partition: int, rows: Sequence[tuple[bytes, bytes | None]], offset: int) -> None:
+        """Write what was read from the changelog, up to `offset`; one atomic write."""
+        db = self._db_for_partition(partition)
+        if not isinstance(db, MemoryCopy):
+            try:
+                self._write(db, rows, offset)
+                return
+            except Exception as error:
+                self._tell_unwritable(partition, error)
+                memory = MemoryCopy(self._visible_items(db))
+                self._close(partition)
+                db = self._dbs[partition] = memory
+        db.put([*rows, (self.offset_key, str(offset).encode())])
 
     def wipe(self, partition: int) -> None:
         """Throw the local copy of a partition away."""
@@ -63,6 +101,9 @@ class PartitionStore(rocksdb.Store):
         shutil.rmtree(self.partition_path(partition), ignore_errors=True)
 
     # -- Faust's side
+
+    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]) -> None:
+        raise RuntimeError(f"table {self.table_name}: changelogs are read by `changelogs` only")
 
     def _set(self, key: bytes, value: bytes | None) -> None:
         raise RuntimeError(f"table {self.table_name}: rows are written by the partition's transaction only")
@@ -80,7 +121,7 @@ class PartitionStore(rocksdb.Store):
         for partition in list(self._dbs):
             self._close(partition)
 
-    def _open_for_partition(self, partition: int) -> Rdict:
+    def _open_for_partition(self, partition: int) -> Rdict | MemoryCopy:
         path = Path(self.partition_path(partition))
         try:
             return self._open_checked(path)
@@ -89,7 +130,11 @@ class PartitionStore(rocksdb.Store):
                 raise  # another process still has it: Faust tries again
             log.warning("local-state-damaged", path=str(path), error=str(error), goes_on="it is rebuilt from the changelog")
             shutil.rmtree(path, ignore_errors=True)
+        try:
             return self._open_checked(path)
+        except Exception as error:
+            self._tell_unwritable(partition, error)
+            return MemoryCopy()
 
     # -- inside
 
@@ -108,7 +153,7 @@ class PartitionStore(rocksdb.Store):
             raise
         return db
 
-    def _write(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], changelog_offset: int | None) -> None:
+    def _write(self, db: Rdict, rows: Iterable[tuple[bytes, bytes | None]], changelog_offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in rows:
             if value is None:
@@ -117,7 +162,16 @@ class PartitionStore(rocksdb.Store):
                 batch.put(key, value)
         if changelog_offset is not None:
             batch.put(self.offset_key, str(changelog_offset).encode())
-        self._db_for_partition(partition).write(batch)
+        db.write(batch)
+
+    def _tell_unwritable(self, partition: int, error: Exception) -> None:
+        log.error(
+            "local-state-unwritable",
+            partition=partition,
+            path=str(self.partition_path(partition)),
+            error=str(error),
+            goes_on="in memory until the partition is open, then without local state: nothing is lost",
+        )
 
     def _close(self, partition: int) -> None:
         db = self._dbs.pop(partition, None)

@@ -7,19 +7,13 @@ from typing import Any
 import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
-from mode.utils.queues import ThrowableQueue
 
 from twin_app.streaming.recovery import PartitionRecovery
 from twin_app.streaming.store import PartitionStore
 
-CHANGELOG_QUEUE_MAX = 64
-"""Changelog records between fetch and store during recovery. Rows can be large, so it is short."""
-RECOVERY_BATCH = 32
-"""Changelog records written to the store at once during recovery."""
-
 
 class TwinTable(faust.Table):
-    """A table that only the partition's own transaction writes. Faust recovers it and keeps standbys of it."""
+    """A table that only the partition's own transaction writes, and that `changelogs` recovers."""
 
     def _new_store_by_url(self, url: Any) -> PartitionStore:
         return PartitionStore(
@@ -50,19 +44,12 @@ class TwinTableManager(TableManager):
     """Starts our recovery; tells the partitions as early as possible that they are to let go."""
 
     _recovery: PartitionRecovery | None
-    _changelog_queue: ThrowableQueue | None
 
     @property
     def recovery(self) -> PartitionRecovery:
         if self._recovery is None:
             self._recovery = PartitionRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
-
-    @property
-    def changelog_queue(self) -> ThrowableQueue:
-        if self._changelog_queue is None:
-            self._changelog_queue = self.app.FlowControlQueue(maxsize=CHANGELOG_QUEUE_MAX, clear_on_resume=True)
-        return self._changelog_queue
 
     async def on_start(self) -> None:
         """As Faust's, without its wait of one second."""
