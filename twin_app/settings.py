@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.commands import duration_s
@@ -21,6 +22,7 @@ from models.errors import TwinError
 from topics.specs import TopicSpecs, topic_specs
 
 PREFIX = "TWIN_"
+WEB_TOKEN_CHARS_MIN = 8
 NOT_SETTINGS = ("TWIN_REQUIRE_REAL", "TWIN_TEST_")
 """Names (or beginnings of names) that belong to the test suite and are no settings of a worker."""
 
@@ -34,8 +36,13 @@ class Settings(BaseSettings):
     bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port of one or more brokers, comma-separated")
     registry_url: str = Field("http://127.0.0.1:8081", description="schema registry with the Confluent REST surface")
     data_dir: Path = Field(Path(".run/state"), description="folder of the local state; rebuilt from the changelog when lost")
-    web_host: str = "127.0.0.1"
-    web_port: int = Field(6066, ge=0, le=65535)
+    web_enabled: bool = Field(True, description="serve the live page, the HTTP API, health and readiness")
+    web_host: str = Field("127.0.0.1", max_length=255, description="listens there; beyond this machine the API needs a token")
+    web_port: int = Field(6066, ge=0, le=65535, description="0, or the default when taken: any free one; see the log")
+    web_url: str | None = Field(
+        None, max_length=500, description="how the other workers reach this one; by default from host name and port"
+    )
+    web_token: SecretStr | None = Field(None, description="who calls the API must know it; the same for all workers")
 
     # -- who we are
     app_id: str = Field(
@@ -97,6 +104,20 @@ class Settings(BaseSettings):
             host, _, port = address.strip().rpartition(":")
             if not host or not port.isdigit():
                 raise ValueError(f"{address.strip()!r} is not host:port")
+        return value
+
+    @field_validator("web_url")
+    @classmethod
+    def _base_url(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:_]+", value) is None:
+            raise ValueError(f"{value!r} is not http://host:port")
+        return value
+
+    @field_validator("web_token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < WEB_TOKEN_CHARS_MIN:
+            raise ValueError(f"a token has at least {WEB_TOKEN_CHARS_MIN} characters")
         return value
 
     @field_validator("forecast_horizon")

@@ -51,6 +51,7 @@ def worker(
     from twin_app.streaming import logs
     from twin_app.streaming.assembly import prepare
     from twin_app.streaming.worker import run_worker
+    from twin_app.web import beside
 
     logs.configure(settings)
-    asyncio.run(run_worker(settings, prepare))
+    asyncio.run(run_worker(settings, prepare, beside if settings.web_enabled else None))

@@ -28,8 +28,8 @@ class TwinApp(faust.App):
     partitions: Partitions
 
 
-def create_app(settings: Settings, hosting: Hosting) -> TwinApp:
-    """An app that is ready to start; nothing is connected yet."""
+def create_app(settings: Settings, hosting: Hosting, url: str | None = None) -> TwinApp:
+    """An app that is ready to start; nothing is connected yet. `url`: where this worker serves HTTP, for the other members."""
     app = TwinApp(
         settings.app_id,
         broker=[f"kafka://{address}" for address in settings.bootstrap],
@@ -52,6 +52,7 @@ def create_app(settings: Settings, hosting: Hosting) -> TwinApp:
         broker_rebalance_timeout=settings.rebalance_timeout_s,
         broker_request_timeout=settings.request_timeout_s,
         worker_redirect_stdouts=False,
+        **({} if url is None else {"canonical_url": url}),
         TableManager=TwinTableManager,
         Table=TwinTable,
     )

@@ -55,6 +55,29 @@ class Follower(Protocol):
         """The worker ends."""
 
 
+class Followers:
+    """Several followers as one."""
+
+    def __init__(self, followers: Sequence[Follower]) -> None:
+        self.each = tuple(followers)
+
+    def opened(self, driver: PartitionDriver) -> None:
+        for follower in self.each:
+            follower.opened(driver)
+
+    def committed(self, driver: PartitionDriver, cycle: Cycle) -> None:
+        for follower in self.each:
+            follower.committed(driver, cycle)
+
+    def closed(self, driver: PartitionDriver) -> None:
+        for follower in self.each:
+            follower.closed(driver)
+
+    async def close(self) -> None:
+        for follower in self.each:
+            await follower.close()
+
+
 class Hosting(Protocol):
     """Makes hosts, and readies commands for them."""
 

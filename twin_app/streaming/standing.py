@@ -9,6 +9,8 @@ import structlog
 from faust.types import TP
 
 from twin_app.settings import Settings
+from twin_app.streaming.driver import PartitionDriver
+from twin_app.streaming.hosting import Follower, Hosting
 from twin_app.streaming.status import PartitionStatus, Reason, State, Why, WorkerStatus
 from twin_app.streaming.surroundings import loop_s
 
@@ -30,6 +32,12 @@ class Standing:
 
     def __init__(self, settings: Settings) -> None:
         self.phase = "starting"
+        self.url: str | None = None
+        """Where this worker serves HTTP, told to the group; set by whoever serves it, before the group is joined."""
+        self.followers: list[Follower] = []
+        """Followers of every commit besides the forecasts; to be filled before the group is joined."""
+        self.hosting: Hosting | None = None
+        """What opens the hosts, once topics and schemas are ready."""
         self._settings = settings
         self._app: TwinApp | None = None
         self._started_s = loop_s()
@@ -54,6 +62,23 @@ class Standing:
         return WorkerStatus(
             self._settings.app_id, self.phase, self._why(partitions), round(loop_s() - self._started_s, 1), partitions, standbys
         )
+
+    @property
+    def settings(self) -> Settings:
+        """As they are in force."""
+        return self._settings
+
+    def drivers(self) -> dict[int, PartitionDriver]:
+        """The partitions that are assigned to this worker."""
+        return {} if self._app is None else dict(self._app.partitions.drivers)
+
+    def owners(self) -> dict[int, str]:
+        """Partition -> URL of the worker that has it, as the group's leader told all members with the last assignment."""
+        if self._app is None:
+            return {}
+        changelog = self._app.settings.topics.checkpoint_changelog.name
+        told = self._app.assignor.tables_metadata()
+        return {partition: str(url) for url, topics in told.items() for partition in topics.get(changelog, ())}
 
     async def tell(self) -> None:
         """Log when a partition begins to wait and when it goes on, and how far its recovery is. Until cancelled."""

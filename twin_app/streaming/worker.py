@@ -16,7 +16,7 @@ from twin_app.settings import Settings
 from twin_app.streaming.app import TwinApp, create_app
 from twin_app.streaming.errors import EXIT_CRASHED
 from twin_app.streaming.failpoints import Failpoints
-from twin_app.streaming.hosting import Hosting
+from twin_app.streaming.hosting import Followers, Hosting
 from twin_app.streaming.standing import Standing
 from twin_app.streaming.surroundings import Surroundings
 
@@ -64,10 +64,13 @@ async def _run(settings: Settings, prepare: Prepare, standing: Standing) -> None
     if not await _first(preparing, stop):
         return
     settings, hosting = preparing.result()
+    standing.hosting = hosting
+    if standing.followers:
+        hosting.follower = Followers([*([hosting.follower] if hosting.follower is not None else []), *standing.followers])
     _banner(settings)
     async for attempt in _until_connected(settings, stop):
         with attempt:
-            app = create_app(settings, hosting)
+            app = create_app(settings, hosting, standing.url)
             standing.has(app)
             await _serve(app, stop, standing)
     if hosting.follower is not None:
