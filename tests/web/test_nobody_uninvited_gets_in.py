@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from models.errors import TwinError
 from twin_app.settings import Settings, load_settings
 from twin_app.streaming.standing import Standing
+from twin_app.web.feed import Feed
 from twin_app.web.server import advertised, application, listen
 
 TOKEN = "a-secret-of-ours"
@@ -21,7 +22,7 @@ def settings(**given: Any) -> Settings:
 
 
 async def client(**given: Any) -> TestClient[Any, Any]:
-    made = TestClient(TestServer(application(Standing(settings(**given)))))
+    made = TestClient(TestServer(application(Standing(settings(**given)), Feed("events"))))
     await made.start_server()
     return made
 
@@ -114,7 +115,7 @@ def test_a_bad_setting_is_named(name: str) -> None:
 
 
 async def test_an_unforeseen_error_tells_the_caller_nothing_of_the_inside() -> None:
-    app = application(Standing(settings()))
+    app = application(Standing(settings()), Feed("events"))
 
     async def broken(request: web.Request) -> web.Response:
         raise RuntimeError("a secret inside")

@@ -13,6 +13,9 @@ from twin_app.partition.cycle import REGISTRY_TABLE, ConfigRecord, HostSettings,
 from twin_app.partition.outbox import Outbox
 from twin_app.switchboard import LiveTwin
 
+MEASURED_MAX = 1_000
+"""Twins of a partition that are measured in one interval; others have their turn in a later one."""
+
 _ALL_PATHS = frozenset({"twin-registered", "twin-replaced"})
 
 
@@ -42,7 +45,6 @@ class Telling:
         """Begin a cycle whose tick has this wall time."""
         self._muted, self._timestamp_ms = muted, wall_us // 1000
         self._events = self._entries = 0
-        self._spoke = {}
 
     def close(self) -> Told:
         return Told(self._events, self._entries)
@@ -59,7 +61,8 @@ class Telling:
         cell.seq = live.seq
         if self._muted:
             return
-        self._spoke[cell.key] = cell
+        if len(self._spoke) < MEASURED_MAX:
+            self._spoke[cell.key] = cell
         tell, partition, timestamp_ms = self._outbox.event, self.partition, self._timestamp_ms
         for e in events:
             self._outputs += tell(e, partition, timestamp_ms)
@@ -84,7 +87,7 @@ class Telling:
             self._outputs.append(self._outbox.dead_letter(record, reason, self.partition, self._timestamp_ms))
 
     def vitals(self, wall_us: int, target_us: int) -> None:
-        """Measure the partition, and the twins that had something to tell in this cycle, once in an interval."""
+        """Measure the partition, and the twins that had something to tell since the last time, once in an interval."""
         if abs(wall_us - self._vitals_us) < self.settings.vitals_interval_us:
             return
         self._vitals_us = wall_us
@@ -98,6 +101,11 @@ class Telling:
                 self._measure(cell.key, f"resources.{name}.queue", len(resource.queue), "1", wall_us)
                 self._measure(cell.key, f"resources.{name}.busy", resource.busy, "1", wall_us)
                 self._measure(cell.key, f"resources.{name}.capacity", resource.capacity, "1", wall_us)
+            for name, container in cell.live.twin.containers.items():
+                self._measure(cell.key, f"containers.{name}.level", container.level, "1", wall_us)
+            for name, store in cell.live.twin.stores.items():
+                self._measure(cell.key, f"stores.{name}.level", store.level, "1", wall_us)
+        self._spoke = {}
 
     def take(self) -> tuple[list[Output], list[Row]]:
         """The outputs and the registry rows of this cycle."""

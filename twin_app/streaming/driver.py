@@ -205,6 +205,8 @@ class PartitionDriver:
         assert self.intake is not None
         if self._hosting.follower is not None:
             self._hosting.follower.opened(self)
+        # Said here, not with the first cycle: an idle partition is live, and has none.
+        self.state = State.CATCHING_UP if self.intake.backlog else State.LIVE
         self._awake, not_before = loop_s(), 0.0
         while True:
             await self._wait_for_work(self.host, self.intake, not_before)

@@ -10,6 +10,7 @@ from faust.types import TP
 
 from twin_app.settings import Settings
 from twin_app.streaming.driver import PartitionDriver
+from twin_app.streaming.enquiries import Enquiries
 from twin_app.streaming.hosting import Follower, Hosting
 from twin_app.streaming.status import PartitionStatus, Reason, State, Why, WorkerStatus
 from twin_app.streaming.surroundings import loop_s
@@ -38,6 +39,8 @@ class Standing:
         """Followers of every commit besides the forecasts; to be filled before the group is joined."""
         self.hosting: Hosting | None = None
         """What opens the hosts, once topics and schemas are ready."""
+        self.forecasting: Follower | None = None
+        """What makes the forecasts; None where there are none, or not yet."""
         self._settings = settings
         self._app: TwinApp | None = None
         self._started_s = loop_s()
@@ -62,6 +65,11 @@ class Standing:
         return WorkerStatus(
             self._settings.app_id, self.phase, self._why(partitions), round(loop_s() - self._started_s, 1), partitions, standbys
         )
+
+    @property
+    def enquiries(self) -> Enquiries | None:
+        """Asking for forecasts in this process; None where there are none, or not yet."""
+        return getattr(self.forecasting, "enquiries", None)
 
     @property
     def settings(self) -> Settings:

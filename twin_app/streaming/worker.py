@@ -64,7 +64,7 @@ async def _run(settings: Settings, prepare: Prepare, standing: Standing) -> None
     if not await _first(preparing, stop):
         return
     settings, hosting = preparing.result()
-    standing.hosting = hosting
+    standing.hosting, standing.forecasting = hosting, hosting.follower
     if standing.followers:
         hosting.follower = Followers([*([hosting.follower] if hosting.follower is not None else []), *standing.followers])
     _banner(settings)

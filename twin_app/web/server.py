@@ -16,6 +16,8 @@ from models.errors import TwinError
 from twin_app.settings import Settings
 from twin_app.streaming.standing import Standing
 from twin_app.web.access import careful_headers, guard, is_loopback
+from twin_app.web.api import Api
+from twin_app.web.feed import Feed
 from twin_app.web.health import add_health
 from twin_app.web.mounts import MOUNTS
 from twin_app.web.problems import errors_as_problems
@@ -35,7 +37,9 @@ async def beside(standing: Standing) -> AsyncIterator[None]:
     listener = listen(settings)
     port = listener.getsockname()[1]
     standing.url = advertised(settings, port)
-    runner = web.AppRunner(application(standing), access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True)
+    feed = Feed(settings.topics.events.name)
+    standing.followers.append(feed)
+    runner = web.AppRunner(application(standing, feed), access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True)
     try:
         await runner.setup()
         await web.SockSite(runner, listener).start()
@@ -43,16 +47,20 @@ async def beside(standing: Standing) -> AsyncIterator[None]:
         log.info("web-listening", url=page, advertised=standing.url, token=_needed(settings))
         yield
     finally:
+        await feed.close()
         await runner.cleanup()
         listener.close()
 
 
-def application(standing: Standing) -> web.Application:
+def application(standing: Standing, feed: Feed) -> web.Application:
     """All routes."""
     app = web.Application(
         client_max_size=BODY_BYTES_MAX, middlewares=[careful_headers, errors_as_problems, guard(standing.settings)]
     )
     add_health(app, standing)
+    api = Api(standing, feed)
+    api.add_to(app)
+    app.on_cleanup.append(lambda app: api.close())
     for mount in MOUNTS:
         mount(app, standing)
     return app
