@@ -4,6 +4,7 @@ Speaks the Confluent REST interface through python-schema-registry-client, which
 address) and the embedded registry understand. Nothing here is called while a record is encoded or decoded.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -45,11 +46,16 @@ class SchemaRegistry:
     """One registry, at ``url``.
 
     ``waiting`` is None, or says in one line what is being waited for, for a status display. ``client_settings`` go to
-    AsyncSchemaRegistryClient (``ca_location``, ``auth``, ``extra_headers``, ...).
+    AsyncSchemaRegistryClient (``auth``, ``extra_headers``, ...); ``tls`` says whom to trust and what certificate to show.
     """
 
     def __init__(
-        self, url: str, *, patience_s: float = REGISTRY_PATIENCE_S, client_settings: Mapping[str, Any] | None = None
+        self,
+        url: str,
+        *,
+        patience_s: float = REGISTRY_PATIENCE_S,
+        client_settings: Mapping[str, Any] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -65,7 +71,7 @@ class SchemaRegistry:
         self._client = AsyncSchemaRegistryClient(url, **settings)
         # The client opens a connection pool for each request; without this each would also read all CA certificates, which
         # holds up the event loop for some 40 ms.
-        self._client.client_kwargs.setdefault("verify", httpx.create_ssl_context())
+        self._client.client_kwargs["verify"] = tls or httpx.create_ssl_context()
 
     def __repr__(self) -> str:
         return f"SchemaRegistry({self.address!r}, waiting={self.waiting!r})"

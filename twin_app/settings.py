@@ -15,19 +15,22 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from models.commands import duration_s
 from models.errors import TwinError
 from topics.specs import TopicSpecs, topic_specs
+from twin_app.security.settings import SecuritySettings, secret_in
 
 PREFIX = "TWIN_"
 WEB_TOKEN_CHARS_MIN = 8
 NOT_SETTINGS = ("TWIN_REQUIRE_REAL", "TWIN_TEST_")
 """Names (or beginnings of names) that belong to the test suite and are no settings of a worker."""
+FILE = "_FILE"
+"""Behind the name of a secret's variable: the file that holds it."""
 
 
-class Settings(BaseSettings):
+class Settings(SecuritySettings):
     """Settings of a worker. Build it with `load_settings`, which explains what is wrong."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -165,7 +168,10 @@ def _topics(app: str, prefix: str, partitions: int) -> TopicSpecs:
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
-    """Settings from the environment, then `overrides`. Raises TwinError `bad-setting` naming every variable at fault."""
+    """Settings from the environment, then `overrides`. Raises TwinError `bad-setting` naming every variable at fault.
+
+    No message holds a value: it might be a secret.
+    """
     environ = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     faults = []
@@ -175,6 +181,14 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
             continue
         if name in known:
             values[name[len(PREFIX) :].lower()] = environ[name]
+        elif (secret := secret_of_file(name)) is not None:
+            if PREFIX + secret.upper() in environ:
+                faults.append(f"{name} and {PREFIX}{secret.upper()} exclude each other")
+                continue
+            try:
+                values[secret] = secret_in(environ[name])
+            except ValueError as error:
+                faults.append(f"{name}: {error}")
         else:
             near = difflib.get_close_matches(name, sorted(known), n=1)
             faults.append(f"{name} is not a setting" + (f", did you mean {near[0]}?" if near else ""))
@@ -187,3 +201,17 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     if faults:
         raise TwinError("bad-setting", "; ".join(faults), place="environment", remedy="correct or unset the variables named")
     return settings
+
+
+def secret_of_file(variable: str) -> str | None:
+    """The secret setting whose file a variable names; None if it is no such variable."""
+    name = variable.removeprefix(PREFIX).removesuffix(FILE).lower()
+    if not variable.endswith(FILE) or name not in Settings.model_fields:
+        return None
+    return name if is_secret(name) else None
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting is a secret by its type."""
+    annotation = Settings.model_fields[name].annotation
+    return annotation is SecretStr or SecretStr in getattr(annotation, "__args__", ())

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.brokers import maven
 from tests.brokers.java_process import JAVA_OPTIONS, JavaServer, ServerDied, free_ports
+from tests.brokers.secured import Secured
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 HEAP_MB = 384
@@ -44,7 +45,8 @@ class RealKafka:
 
     kind = "kafka"
 
-    def __init__(self, data: Path, *, nodes: int = 1, ports: list[int] | None = None) -> None:
+    def __init__(self, data: Path, *, nodes: int = 1, ports: list[int] | None = None, secured: Secured | None = None) -> None:
+        self.secured = secured
         self.home = maven.fetch("kafka", "kafka")
         self.name = f"Apache Kafka {maven.version_of('kafka')}"
         self.data = data
@@ -64,6 +66,8 @@ class RealKafka:
             server.launch()
         for server in self.servers:
             server.wait_ready()
+        if self.secured is not None:
+            self.secured.create_users(self.bootstrap)
 
     def kill9(self, node: int = 0) -> None:
         self.servers[node].kill9()
@@ -151,4 +155,6 @@ class RealKafka:
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
         }
+        if self.secured is not None:
+            self.secured.add_to(settings)
         return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -136,7 +136,7 @@ class Factory(Workers):
         settings = self.application
         contracts = Contracts(settings.topics, SchemaRegistry(settings.registry_url, patience_s=READ_S))
         await contracts.prepare()
-        reader = EventReader(settings.registry_url, READ_S)
+        reader = EventReader(settings, READ_S)
         golden = []
         for history in histories:
             await contracts.resolve(history.commands)
@@ -149,7 +149,7 @@ class Factory(Workers):
 
     async def events(self) -> list[dict[str, Any]]:
         """Every event that a consumer reads."""
-        reader = EventReader(self.application.registry_url, READ_S)
+        reader = EventReader(self.application, READ_S)
         values = [record.value for history in await read_history(self.application, READ_S) for record in history.events]
         await reader.resolve(values)
         return [reader.decode(value, "events") for value in values]

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from twin_app.cli.config import MASK, masked
+from twin_app.security.masking import MASK, masked
 from twin_app.settings import Settings
 
 

@@ -121,11 +121,11 @@ async def ahead_of_twin(settings: Settings, command: Forecast, timeout_s: float)
     Raises TwinError: `no-answer` when nothing (more) comes within `timeout_s`; the code of a refusal.
     """
     from topics.reader import ConfluentReader
-    from topics.registry import SchemaRegistry
     from twin_app.cli.decoding import json_object
+    from twin_app.security.registry import registry_of
 
     specs = settings.topics
-    reader = ConfluentReader(SchemaRegistry(settings.registry_url, patience_s=timeout_s), ForecastRecord)
+    reader = ConfluentReader(registry_of(settings, patience_s=timeout_s), ForecastRecord)
     parts = await connect.partitions_of(settings, timeout_s, specs.forecasts.name, specs.dead_letters.name)
     async with connect.producer(settings, timeout_s) as writer, connect.consumer(settings, timeout_s) as client:
         client.assign(parts)

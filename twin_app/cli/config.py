@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-
-from pydantic import SecretBytes, SecretStr
 
 from twin_app.cli import output
 from twin_app.cli.options import OPTION_OF, AppId, Bootstrap, DataDir, Json, Registry, given
-from twin_app.settings import PREFIX, Settings, load_settings
-
-MASK = "********"
-_SECRET_NAME = re.compile(r"(password|secret|token|passphrase|credential|api_key|sasl_jaas)", re.IGNORECASE)
+from twin_app.security.masking import masked
+from twin_app.settings import FILE, PREFIX, Settings, load_settings
 
 
 def config(
@@ -27,7 +20,8 @@ def config(
 ) -> None:
     """Show every setting, its value and where it comes from. Secrets are masked; an unknown TWIN_ variable is an error."""
     chosen = given({"bootstrap_servers": bootstrap, "registry_url": registry, "app_id": app_id, "data_dir": data_dir})
-    rows = [_row(name, chosen, load_settings(**chosen)) for name in Settings.model_fields]
+    settings = load_settings(**chosen)
+    rows = [_row(name, chosen, settings) for name in Settings.model_fields]
     if as_json:
         for row in rows:
             output.put_json(row)
@@ -41,6 +35,8 @@ def _row(name: str, chosen: dict[str, Any], settings: Settings) -> dict[str, Any
         origin = f"option {OPTION_OF[name]}"
     elif variable in os.environ:
         origin = "environment"
+    elif variable + FILE in os.environ:
+        origin = f"file {os.environ[variable + FILE]}"
     else:
         origin = "default"
     return {
@@ -49,27 +45,3 @@ def _row(name: str, chosen: dict[str, Any], settings: Settings) -> dict[str, Any
         "from": origin,
         "meaning": Settings.model_fields[name].description or "",
     }
-
-
-def masked(name: str, value: Any) -> Any:
-    """The value as it may be shown: secrets masked, passwords in URLs too. None stays None: a missing secret is seen."""
-    if value is None:
-        return None
-    if isinstance(value, SecretStr | SecretBytes):
-        return MASK if value.get_secret_value() else ""
-    if _SECRET_NAME.search(name):
-        return MASK if value != "" else ""
-    if isinstance(value, Path):
-        return str(value)
-    return _without_password(value) if isinstance(value, str) and "://" in value else value
-
-
-def _without_password(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        if parts.password is None:
-            return url
-    except ValueError:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{MASK}@{host}"))

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
 
 from models.errors import TwinError
+from twin_app.security.kafka import client_security
 from twin_app.settings import Settings
 
 RETRY_S = 0.5
@@ -81,6 +82,7 @@ async def consumer(settings: Settings, timeout_s: float) -> AsyncIterator[AIOKaf
     """A read-committed consumer without a group, to be assigned by hand: watching never disturbs a worker."""
     client = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
+        **client_security(settings),
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -99,6 +101,7 @@ async def producer(settings: Settings, timeout_s: float) -> AsyncIterator[AIOKaf
     """A producer whose records are on every in-sync replica when it says so."""
     client = AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap,
+        **client_security(settings),
         acks="all",
         enable_idempotence=True,
         max_request_size=settings.record_bytes_max + (64 << 10),
@@ -115,7 +118,7 @@ async def producer(settings: Settings, timeout_s: float) -> AsyncIterator[AIOKaf
 
 async def partitions_of(settings: Settings, timeout_s: float, *topics: str) -> list[TopicPartition]:
     """Every partition of these topics. Raises TwinError `unknown-topic`, `broker-unreachable`."""
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings))
     await _started(client, settings, timeout_s, client.close)
     try:
         # Listed first: asking for a topic by name may create it, with the broker's defaults.

@@ -10,14 +10,15 @@ import orjson
 from models.errors import TwinError
 from models.events import TwinEvent
 from topics.reader import ConfluentReader, schema_id_of
-from topics.registry import SchemaRegistry
+from twin_app.security.registry import registry_of
+from twin_app.settings import Settings
 
 
 class EventReader:
     """Decodes events whatever their encoding. `resolve` asks the registry, `decode` does not."""
 
-    def __init__(self, registry_url: str, timeout_s: float) -> None:
-        self._reader = ConfluentReader(SchemaRegistry(registry_url, patience_s=timeout_s), TwinEvent)
+    def __init__(self, settings: Settings, timeout_s: float) -> None:
+        self._reader = ConfluentReader(registry_of(settings, patience_s=timeout_s), TwinEvent)
 
     async def resolve(self, values: Sequence[bytes | None]) -> None:
         """Fetch the schemas that these values need. Raises TwinError `registry-unreachable`."""

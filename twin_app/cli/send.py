@@ -137,7 +137,7 @@ class Answers:
     def __init__(self, settings: Settings, client: AIOKafkaConsumer, timeout_s: float) -> None:
         self._settings, self._client, self._timeout_s = settings, client, timeout_s
         self._specs = settings.topics
-        self._reader = EventReader(settings.registry_url, timeout_s)
+        self._reader = EventReader(settings, timeout_s)
 
     async def open(self) -> None:
         """Listen from now on: before the first command is sent."""

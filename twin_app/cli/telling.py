@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from models.errors import TwinError
-from topics.registry import SchemaRegistry
 from twin_app.cli import connect
 from twin_app.cli.decoding import EventReader
 from twin_app.partition.contracts import Contracts
 from twin_app.replay.past import Past, Told
 from twin_app.replay.stretch import Stretch
 from twin_app.replay.verification import Read, Verification, identify_in
+from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
 from twin_app.streaming.assembly import TwinHosting
 from twin_app.streaming.replay import LogReader
@@ -29,8 +29,8 @@ class Telling:
     def __init__(self, settings: Settings, timeout_s: float) -> None:
         self.settings, self.timeout_s = settings, timeout_s
         self.specs = settings.topics
-        self.contracts = Contracts(self.specs, SchemaRegistry(settings.registry_url, patience_s=timeout_s))
-        self.reader = EventReader(settings.registry_url, timeout_s)
+        self.contracts = Contracts(self.specs, registry_of(settings, patience_s=timeout_s))
+        self.reader = EventReader(settings, timeout_s)
         self.partitions: list[int] = []
 
     async def prepare(self, wanted: list[int] | None = None) -> None:

@@ -11,6 +11,7 @@ from topics.specs import TopicSpec
 from twin_app.cli import output
 from twin_app.cli.connect import run_async
 from twin_app.cli.options import AppId, Bootstrap, Json, Timeout, settings_from
+from twin_app.security.kafka import client_security
 
 
 def topics(
@@ -36,7 +37,13 @@ def topics(
     counts: dict[str, int] = {}
     if create:
         counts = run_async(
-            ensure_topics(settings.bootstrap_servers, specs, replication=settings.replication_factor, patience_s=timeout)
+            ensure_topics(
+                settings.bootstrap_servers,
+                specs,
+                replication=settings.replication_factor,
+                patience_s=timeout,
+                client_settings=client_security(settings),
+            )
         )
     rows = [_row(spec, counts) for spec in specs.all()]
     if as_json:

@@ -70,7 +70,7 @@ async def _watch(
     as_json: bool,
 ) -> None:
     specs = settings.topics
-    reader = EventReader(settings.registry_url, timeout_s)
+    reader = EventReader(settings, timeout_s)
     topics = [specs.events.name, *([specs.dead_letters.name] if dead_letters else [])]
     shown_count = 0
     async with connect.consumer(settings, timeout_s) as client:

@@ -9,7 +9,7 @@ from faust.types import TP
 
 from twin_app.partition.cycle import CHECKPOINT_TABLE, REGISTRY_TABLE, ConfigRecord
 from twin_app.settings import Settings
-from twin_app.streaming.connections import largest_message
+from twin_app.streaming.connections import credentials, largest_message
 from twin_app.streaming.hosting import Hosting
 from twin_app.streaming.membership import FETCH_PARTITION_BYTES, transport_for
 from twin_app.streaming.partitions import Partitions
@@ -33,6 +33,7 @@ def create_app(settings: Settings, hosting: Hosting, url: str | None = None) -> 
     app = TwinApp(
         settings.app_id,
         broker=[f"kafka://{address}" for address in settings.bootstrap],
+        broker_credentials=credentials(settings),
         store="rocksdb://",
         datadir=str(settings.data_dir),
         topic_partitions=settings.partitions,

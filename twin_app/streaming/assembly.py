@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from topics.admin import ensure_topics
-from topics.registry import SchemaRegistry
 from twin_app.partition import ConfigRecord, HostSettings, PartitionHost
 from twin_app.partition.contracts import Contracts
+from twin_app.security.kafka import client_security
+from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
 from twin_app.streaming.forecasting import Forecasting
 from twin_app.streaming.hosting import Follower, Rows
@@ -34,9 +35,14 @@ class TwinHosting:
 
 async def prepare(settings: Settings) -> tuple[Settings, TwinHosting]:
     """Create missing topics and register the schemas; waits for broker and registry. Raises TwinError."""
-    counts = await ensure_topics(settings.bootstrap_servers, settings.topics, replication=settings.replication_factor)
+    counts = await ensure_topics(
+        settings.bootstrap_servers,
+        settings.topics,
+        replication=settings.replication_factor,
+        client_settings=client_security(settings),
+    )
     settings = settings.model_copy(update={"partitions": counts[settings.config_topic]})
-    contracts = Contracts(settings.topics, SchemaRegistry(settings.registry_url))
+    contracts = Contracts(settings.topics, registry_of(settings))
     await contracts.prepare()
     if not settings.forecast_workers:
         return settings, TwinHosting(settings, contracts)

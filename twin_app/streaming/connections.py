@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from twin_app.security.kafka import broker_tls, client_security, token_provider
 from twin_app.settings import Settings
 
 RECORD_OVERHEAD_BYTES = 64 << 10
@@ -22,7 +24,24 @@ REPLAY_FETCH_BYTES = 4 << 20
 
 def connection(settings: Settings) -> dict[str, Any]:
     """Arguments common to every client."""
-    return {"bootstrap_servers": settings.bootstrap, "request_timeout_ms": int(settings.request_timeout_s * 1000)}
+    timeout_ms = int(settings.request_timeout_s * 1000)
+    return {"bootstrap_servers": settings.bootstrap, "request_timeout_ms": timeout_ms, **client_security(settings)}
+
+
+def credentials(settings: Settings) -> faust.Credentials | None:
+    """The same security as Faust takes it, for its consumer and its producer; None without any."""
+    context = broker_tls(settings)
+    if not settings.uses_sasl:
+        return None if context is None else faust.SSLCredentials(context)
+    if settings.sasl_mechanism == "OAUTHBEARER":
+        return faust.OAuthCredentials(oauth_cb=token_provider(settings), ssl_context=context)
+    arguments = client_security(settings)
+    return faust.SASLCredentials(
+        username=arguments["sasl_plain_username"],
+        password=arguments["sasl_plain_password"],
+        ssl_context=context,
+        mechanism=arguments["sasl_mechanism"],
+    )
 
 
 def largest_message(settings: Settings) -> int:

@@ -11,7 +11,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from models.errors import TwinError
-from topics.registry import SchemaRegistry
 from twin_app.cli.decoding import EventReader
 from twin_app.cli.demo.stage import Stage
 from twin_app.cli.demo.story import Story
@@ -20,6 +19,8 @@ from twin_app.cli.history import count_records, read_history
 from twin_app.cli.verdict import Finding, judge
 from twin_app.partition import HostSettings
 from twin_app.partition.contracts import Contracts
+from twin_app.security.kafka import client_security
+from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ async def _check(settings: Settings, teller: Teller) -> list[Finding]:
         "demo",
         f"checking: {counts['events']:,} events, {counts['commands']:,} commands and {counts['ticks']:,} ticks are read back",
     )
-    contracts = Contracts(settings.topics, SchemaRegistry(settings.registry_url, patience_s=READ_S))
+    contracts = Contracts(settings.topics, registry_of(settings, patience_s=READ_S))
     await contracts.prepare()
-    reader = EventReader(settings.registry_url, READ_S)
+    reader = EventReader(settings, READ_S)
     host_settings = HostSettings(config_topic=settings.config_topic)
     golden = []
     for history in histories:
@@ -86,7 +87,7 @@ async def _check(settings: Settings, teller: Teller) -> list[Finding]:
 
 async def _remove_topics(settings: Settings) -> None:
     """Leave nothing behind on a broker that is not the demo's own."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings))
     await admin.start()
     try:
         await admin.delete_topics([spec.name for spec in settings.topics.all()])

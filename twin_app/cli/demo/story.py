@@ -139,7 +139,7 @@ class Story:
 
     async def _listen(self, client: AIOKafkaConsumer) -> None:
         """Hear every committed event, for as long as the story plays."""
-        reader = EventReader(self.stage.settings.registry_url, ANSWER_S)
+        reader = EventReader(self.stage.settings, ANSWER_S)
         while True:
             for records in (await client.getmany(timeout_ms=100)).values():
                 await reader.resolve([record.value for record in records])
