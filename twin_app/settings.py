@@ -20,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 from models.commands import duration_s
 from models.errors import TwinError
 from topics.specs import TopicSpecs, topic_specs
+from twin_app.security.masking import without_password
 from twin_app.security.settings import SecuritySettings, secret_in
 
 PREFIX = "TWIN_"
@@ -156,6 +157,11 @@ class Settings(SecuritySettings):
     @property
     def bootstrap(self) -> list[str]:
         return [address.strip() for address in self.bootstrap_servers.split(",")]
+
+    @property
+    def registry_shown(self) -> str:
+        """The registry's address as it may be shown: without the password that it may carry."""
+        return without_password(self.registry_url)
 
     @property
     def compression_type(self) -> str | None:

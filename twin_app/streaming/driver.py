@@ -282,7 +282,7 @@ class PartitionDriver:
         return cycle
 
     async def _resolve(self, records: Sequence[ConfigRecord]) -> None:
-        with self.waiting.on(Reason.REGISTRY, self.settings.registry_url):
+        with self.waiting.on(Reason.REGISTRY, self.settings.registry_shown):
             await self._hosting.resolve(records)
 
     async def _commit(self, cycle: Cycle) -> dict[str, int]:

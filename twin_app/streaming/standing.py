@@ -102,7 +102,7 @@ class Standing:
 
     def _why(self, partitions: tuple[PartitionStatus, ...]) -> Why | None:
         if self.phase == "starting":
-            where = f"brokers {self._settings.bootstrap_servers}, registry {self._settings.registry_url}"
+            where = f"brokers {self._settings.bootstrap_servers}, registry {self._settings.registry_shown}"
             return Why(Reason.START, f"topics and schemas are made ready: {where}", round(loop_s() - self._started_s, 1))
         if self.phase == "joining":
             return Why(Reason.ASSIGNMENT, f"consumer group {self._settings.app_id} at {self._settings.bootstrap_servers}")

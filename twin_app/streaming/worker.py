@@ -12,7 +12,6 @@ import structlog
 from aiokafka.errors import KafkaConnectionError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
-from twin_app.security.masking import without_password
 from twin_app.settings import Settings
 from twin_app.streaming.app import TwinApp, create_app
 from twin_app.streaming.errors import EXIT_CRASHED
@@ -144,7 +143,7 @@ def _banner(settings: Settings) -> None:
         "worker-starting",
         app=settings.app_id,
         brokers=settings.bootstrap_servers,
-        registry=without_password(settings.registry_url),
+        registry=settings.registry_shown,
         security=settings.security_protocol,
         config_topic=settings.config_topic,
         clock_topic=settings.clock_topic,
