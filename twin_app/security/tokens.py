@@ -1,4 +1,4 @@
-"""Tokens for OAUTHBEARER: from a token server by the client's credentials (RFC 6749, 4.4), or from a file kept fresh elsewhere."""
+"""Tokens for OAUTHBEARER: from a token server by the client's credentials (RFC 6749, 4.4), or from a file kept fresh."""
 
 from __future__ import annotations
 
