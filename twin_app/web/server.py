@@ -20,6 +20,7 @@ from twin_app.web.api import Api
 from twin_app.web.feed import Feed
 from twin_app.web.health import add_health
 from twin_app.web.mounts import MOUNTS
+from twin_app.web.page import add_page
 from twin_app.web.problems import errors_as_problems
 
 BODY_BYTES_MAX = 1 << 20
@@ -58,6 +59,7 @@ def application(standing: Standing, feed: Feed) -> web.Application:
         client_max_size=BODY_BYTES_MAX, middlewares=[careful_headers, errors_as_problems, guard(standing.settings)]
     )
     add_health(app, standing)
+    add_page(app)
     api = Api(standing, feed)
     api.add_to(app)
     app.on_cleanup.append(lambda app: api.close())
