@@ -16,7 +16,7 @@ from twin_app.cli.output import ExitCode
 
 VERBS = {
     name: f"twin_app.cli.{name}"
-    for name in ("check", "run", "forecast", "whatif", "topics", "worker", "send", "watch", "replay", "diff", "config")
+    for name in ("check", "run", "forecast", "whatif", "topics", "broker", "worker", "send", "watch", "replay", "diff", "config")
 } | {"demo": "twin_app.cli.demo.verb"}
 """Each verb is the function of its name in this module, imported when it is called: `twin check` needs no Kafka."""
 

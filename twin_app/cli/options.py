@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from models.errors import TwinError
 from twin_app.settings import Settings, load_settings
 
 Bootstrap = Annotated[
@@ -43,3 +44,13 @@ def settings_from(
 def given(chosen: dict[str, Any]) -> dict[str, Any]:
     """Only what the user wrote."""
     return {name: value for name, value in chosen.items() if value is not None}
+
+
+def make_folder(folder: Path, chosen_by: str) -> Path:
+    """The folder, made with those above it if need be. Raises TwinError `unwritable-folder`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the folder cannot be made: {(error.strerror or str(error)).lower()}"
+        raise TwinError("unwritable-folder", what, place=str(folder), remedy=f"name another with {chosen_by}") from error
+    return folder

@@ -151,6 +151,7 @@ class Answers:
     async def collect(self, places: list[tuple[int, int]], as_json: bool) -> int:
         """Wait for one answer to each and show it; the number of refusals. Raises TwinError `no-answer`."""
         waiting = dict.fromkeys(places)
+        patched: set[tuple[int, int]] = set()
         refused = 0
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -159,7 +160,7 @@ class Answers:
                     for records in fetched.values():
                         await self._reader.resolve([record.value for record in records])
                         for record in records:
-                            refused += self._answer(record, waiting, as_json)
+                            refused += self._answer(record, waiting, patched, as_json)
         except TimeoutError as error:
             partition, offset = next(iter(waiting))
             raise TwinError(
@@ -170,8 +171,11 @@ class Answers:
             ) from error
         return refused
 
-    def _answer(self, record: ConsumerRecord, waiting: dict[tuple[int, int], None], as_json: bool) -> bool:
-        """Whether this record refuses one of the commands."""
+    def _answer(
+        self, record: ConsumerRecord, waiting: dict[tuple[int, int], None], patched: set[tuple[int, int]], as_json: bool
+    ) -> bool:
+        """Whether this record refuses one of the commands. `patched`: those that were answered by a change; of a patch, each
+        further change is shown too, as far as it comes along."""
         place = f"{record.topic}-{record.partition}@{record.offset}"
         letter = record.topic == self._specs.dead_letters.name
         try:
@@ -180,8 +184,11 @@ class Answers:
             return False  # not one of ours
         cause = fields if letter else fields.get("cause") or {}
         at = (cause.get("partition"), cause.get("offset"))
-        if cause.get("topic") != self._specs.config.name or at not in waiting:
+        change = fields.get("kind") == "parameter-changed"
+        if cause.get("topic") != self._specs.config.name or not (at in waiting or (change and at in patched)):
             return False
-        del waiting[at]
+        waiting.pop(at, None)
+        if change:
+            patched.add(at)
         (show_letter if letter else show_event)(fields, as_json)
         return letter

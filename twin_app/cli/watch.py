@@ -56,7 +56,7 @@ class _Wanted:
         return (not self.twins or fields.get("twin") in self.twins) and (not self.kinds or fields.get("kind") in self.kinds)
 
     def letter(self, fields: dict[str, Any]) -> bool:
-        return not self.twins or fields.get("twin", fields.get("key")) in self.twins
+        return not self.twins or (fields.get("twin") or fields.get("key")) in self.twins
 
 
 async def _watch(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from twin_app.cli.options import AppId, Bootstrap, DataDir, Registry, settings_from
+from twin_app.cli.options import AppId, Bootstrap, DataDir, Registry, make_folder, settings_from
 
 
 def worker(
@@ -47,6 +47,7 @@ def worker(
         log_level=log_level,
         log_json=log_json or None,
     )
+    make_folder(settings.data_dir, "TWIN_DATA_DIR")
     # Faust takes a second to import: the other verbs do without it.
     from twin_app.streaming import logs
     from twin_app.streaming.assembly import prepare

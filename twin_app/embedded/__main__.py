@@ -1,4 +1,4 @@
-"""`python -m twin_app.embedded`: the development broker and schema registry in one process, until interrupted.
+"""`python -m twin_app.embedded`: the development broker and schema registry for another program (a person uses `twin broker`).
 
 The first line of output says that this is a development tool; the second is one line of JSON with the addresses, printed
 when both answer. Everything else (warnings) goes to standard error.
@@ -9,32 +9,11 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
 from models.errors import TwinError
-from twin_app.embedded import EmbeddedBroker, EmbeddedRegistry
-
-WARNING = "development broker and schema registry: not for production; one copy, no security, 127.0.0.1 only"
-
-
-async def serve(chosen: argparse.Namespace) -> None:
-    data: Path | None = chosen.data
-    broker = EmbeddedBroker(
-        chosen.broker_port,
-        data / "broker" if data else None,
-        fsync=chosen.fsync,
-        auto_create_topics=chosen.auto_create_topics,
-    )
-    registry = EmbeddedRegistry(chosen.registry_port, data / "registry" if data else None)
-    stopped = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    async with broker, registry:
-        ready = {"ready": True, "bootstrap": broker.bootstrap, "registry": registry.url, "data": str(data) if data else None}
-        print(json.dumps({**ready, "pid": os.getpid()}), flush=True)
-        await stopped.wait()
+from twin_app.embedded.serving import WARNING, serve
 
 
 def main() -> int:
@@ -47,8 +26,14 @@ def main() -> int:
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     print(WARNING, flush=True)
+
+    def ready(bootstrap: str, registry: str) -> None:
+        found = {"ready": True, "bootstrap": bootstrap, "registry": registry, "data": str(chosen.data) if chosen.data else None}
+        print(json.dumps({**found, "pid": os.getpid()}), flush=True)
+
+    options = {"fsync": chosen.fsync, "auto_create_topics": chosen.auto_create_topics}
     try:
-        asyncio.run(serve(chosen))
+        asyncio.run(serve(chosen.broker_port, chosen.registry_port, chosen.data, ready, **options))
     except TwinError as error:
         print(error, file=sys.stderr)
         return 1

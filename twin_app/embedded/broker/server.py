@@ -104,7 +104,9 @@ class EmbeddedBroker:
         except OSError as error:
             state.close()
             what = f"the broker cannot listen: {error}"
-            raise TwinError("port-taken", what, place=self.bootstrap, remedy="choose another port") from error
+            raise TwinError(
+                "port-taken", what, place=self.bootstrap, remedy="stop what uses it, or choose another port"
+            ) from error
         self.port = state.port = self._server.sockets[0].getsockname()[1]
         self._chores = [asyncio.create_task(self._tick(state)), asyncio.create_task(self._clean(state))]
 

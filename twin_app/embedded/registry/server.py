@@ -52,7 +52,7 @@ class EmbeddedRegistry:
             listener.close()
             await self.stop()
             what = f"the schema registry cannot listen: {error}"
-            raise TwinError("port-taken", what, place=self.url, remedy="choose another port") from error
+            raise TwinError("port-taken", what, place=self.url, remedy="stop what uses it, or choose another port") from error
         self.port = listener.getsockname()[1]
         await web.SockSite(self._runner, listener).start()
 
