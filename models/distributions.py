@@ -4,6 +4,7 @@ Every number in one is a live parameter: `services.turning.mean`, `arrivals.orde
 name (`services.milling.constant`). The sampling itself, with the sources of the formulas, is in `twin_app/kernel/sampling.py`.
 """
 
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -244,7 +245,18 @@ Distribution = Annotated[
 
 def kind_of(distribution: Any) -> str:
     """The distribution's name: `normal`, `constant`..."""
-    return next(iter(type(distribution).model_fields))
+    return _kind(type(distribution))
+
+
+@cache
+def _kind(of: type[Model]) -> str:
+    return next(iter(of.model_fields))
+
+
+@cache
+def _live_fields(of: type[Model]) -> tuple[str, ...]:
+    # `stages` counts, it is not a number to be moved while the twin runs.
+    return tuple(name for name in of.model_fields if name != "stages")
 
 
 def parameters_of(distribution: Any) -> dict[str, Any]:
@@ -253,8 +265,7 @@ def parameters_of(distribution: Any) -> dict[str, Any]:
     body = getattr(distribution, kind)
     if not isinstance(body, Model):
         return {kind: body}
-    # `stages` counts, it is not a number to be moved while the twin runs.
-    found = {name: getattr(body, name) for name in type(body).model_fields if name != "stages"}
+    found = {name: getattr(body, name) for name in _live_fields(type(body))}
     return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 

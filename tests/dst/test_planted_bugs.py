@@ -144,11 +144,12 @@ def test_a_gap_that_is_not_read_from_the_log_is_caught(monkeypatch: pytest.Monke
 
 
 def test_commands_that_are_taken_twice_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offer(self: Intake, record: Any) -> bool:
-        if record.offset > self.expected:
-            return False
-        self._append(record)
-        return True
+    def offer(self: Intake, records: Any) -> Any:
+        for i, record in enumerate(records):
+            if record.offset > self.expected:
+                return records[i:]
+            self._append(record)
+        return ()
 
     monkeypatch.setattr(Intake, "offer", offer)
     must_be_caught()

@@ -187,23 +187,28 @@ class Worker:
             self.process.die()
 
     async def _deliver_all(self, consumer: SimulatedConsumer) -> None:
-        """One record after the other, whatever its partition, as the agent does it; some twice, some not at all."""
+        """What one fetch brought for a partition at once, as the agent does it; some records twice, some not at all."""
         network, plan = self.world.network, self.world.plan
         recent: list[tuple[TopicPartition, Record]] = []
         while True:
             for tp, records in sorted((await consumer.getmany(timeout_ms=250)).items()):
+                arriving: list[Record] = []
                 for record in records:
                     if self.world.rough and network.happens(plan.lose_delivery, "lost-delivery"):
                         continue
-                    await self._hand_over(tp, record)
+                    arriving.append(record)
                     recent = [*recent[-3:], (tp, record)]
                     if self.world.rough and network.happens(plan.repeat_delivery, "repeated-delivery"):
-                        for again in recent:
-                            await self._hand_over(*again)
+                        for where, again in recent:
+                            if where == tp:
+                                arriving.append(again)
+                            else:
+                                await self._hand_over(where, [again])
+                await self._hand_over(tp, arriving)
 
-    async def _hand_over(self, tp: TopicPartition, r: Record) -> None:
-        record = ConfigRecord(r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
-        await self.partitions.deliver(tp.partition, record)
+    async def _hand_over(self, tp: TopicPartition, records: list[Record]) -> None:
+        taken = [ConfigRecord(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
+        await self.partitions.deliver(tp.partition, taken)
 
     def _pause(self, partition: int, paused: bool) -> None:
         if self._consumer is not None:

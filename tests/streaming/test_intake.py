@@ -14,6 +14,10 @@ def record(offset: int, size: int = 1) -> ConfigRecord:
     return ConfigRecord(offset, 0, b"k", b"x" * size)
 
 
+def records(*offsets: int) -> list[ConfigRecord]:
+    return [record(offset) for offset in offsets]
+
+
 class FakeLog:
     """The log as a side consumer sees it: the offsets that hold a record."""
 
@@ -41,24 +45,23 @@ def offsets(queue: Intake) -> list[int]:
 
 def test_a_repeated_record_is_not_taken_twice():
     queue, _ = intake(expected=5)
-    for offset in (3, 4, 5, 6, 5, 6, 7):
-        assert queue.offer(record(offset))
+    assert not queue.offer(records(3, 4, 5, 6, 5, 6))
+    assert not queue.offer(records(6, 7))
     assert offsets(queue) == [5, 6, 7]
 
 
 async def test_records_lost_between_fetch_and_delivery_are_read_from_the_log():
     queue, _ = intake()
-    assert queue.offer(record(0))
-    assert not queue.offer(record(4))
+    assert queue.offer(records(0, 4, 5)) == records(4, 5)
     await queue.fill(record(4), FakeLog(0, 1, 2, 3, 4))
-    assert queue.offer(record(2)), "one of them delivered late is known by now"
-    assert offsets(queue) == [0, 1, 2, 3, 4]
+    assert not queue.offer(records(5, 2)), "one of them delivered late is known by now"
+    assert offsets(queue) == [0, 1, 2, 3, 4, 5]
 
 
 async def test_a_gap_that_holds_no_record_does_not_stop_the_partition():
     queue, _ = intake()
     log = FakeLog(0, 4)
-    assert not queue.offer(record(4))
+    assert queue.offer(records(4)) == records(4)
     await queue.fill(record(4), log)
     assert log.asked == [(0, 4)]
     assert offsets(queue) == [0, 4]
@@ -82,7 +85,7 @@ async def test_a_flood_is_held_back_and_a_fill_waits_for_room():
 
 def test_bytes_hold_back_as_records_do():
     queue, paused = intake(bytes_max=100)
-    queue.offer(record(0, size=200))
+    queue.offer([record(0, size=200)])
     assert paused == [True]
     assert [r.offset for r in queue.take(10, 50)] == [0], "a record larger than a batch goes alone"
     assert paused == [True, False]
@@ -91,7 +94,7 @@ def test_bytes_hold_back_as_records_do():
 def test_a_batch_keeps_within_its_limits():
     queue, _ = intake()
     for offset in range(6):
-        queue.offer(record(offset, size=9))
+        queue.offer([record(offset, size=9)])
     assert [r.offset for r in queue.take(10, 30)] == [0, 1, 2]
     assert [r.offset for r in queue.take(2, 1000)] == [3, 4]
 
@@ -99,7 +102,7 @@ def test_a_batch_keeps_within_its_limits():
 def test_commands_known_to_wait_are_a_backlog_until_they_are_here():
     queue, _ = intake(expected=3, backlog_end=5)
     assert queue.backlog
-    queue.offer(record(3))
+    queue.offer(records(3))
     assert queue.backlog
-    queue.offer(record(4))
+    queue.offer(records(4))
     assert not queue.backlog

@@ -56,6 +56,10 @@ class Telling:
         """Take the cell's new events, its changed parameters, and its scheduled commands that failed at their time."""
         live = cell.live
         assert live is not None
+        if live.seq == cell.seq:  # a rejection has its event too
+            if not self._muted:
+                self._spoke[cell.key] = cell
+            return
         events, rejections = live.drain(), live.drain_rejections()
         self._events += len(events)
         cell.seq = live.seq

@@ -1,4 +1,4 @@
-"""The Faust app: membership, fetch, changelog recovery and one agent that hands commands to their partitions."""
+"""The Faust app: membership, fetch, changelog recovery and one agent that hands fetches to their partitions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from twin_app.partition.cycle import CHECKPOINT_TABLE, REGISTRY_TABLE, ConfigRecord
+from twin_app.partition.cycle import CHECKPOINT_TABLE, REGISTRY_TABLE
 from twin_app.settings import Settings
 from twin_app.streaming.connections import credentials, largest_message
 from twin_app.streaming.hosting import Hosting
-from twin_app.streaming.membership import FETCH_PARTITION_BYTES, transport_for
+from twin_app.streaming.membership import FETCH_PARTITION_BYTES, FETCH_RECORDS_MAX, transport_for
 from twin_app.streaming.partitions import Partitions
 from twin_app.streaming.store import PartitionStore, store_options
 from twin_app.streaming.tables import TwinTable, TwinTableManager
 
-STREAM_BUFFER_MAX = 512
-"""Records between Faust's fetch and the agent, all partitions together."""
+STREAM_BUFFER_MAX = 16
+"""Fetches between Faust's consumer and the agent, all partitions together."""
 TABLES = (CHECKPOINT_TABLE, REGISTRY_TABLE)
 
 
@@ -47,6 +47,7 @@ def create_app(settings: Settings, hosting: Hosting, url: str | None = None) -> 
         consumer_group_instance_id=settings.member_id,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_PARTITION_BYTES,
+        broker_max_poll_records=FETCH_RECORDS_MAX,
         producer_max_request_size=largest_message(settings),
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 5),
@@ -105,14 +106,6 @@ def _add_agent(app: TwinApp) -> None:
 
     @app.agent(config, name="commands")
     async def commands(stream: Any) -> None:
-        """Hands each command to its partition, as raw bytes: what is wrong with it is found out inside the cycle."""
+        """Hands each fetch to its partition, as raw bytes: what is wrong with a command is found out inside the cycle."""
         async for event in stream.events():
-            message = event.message
-            record = ConfigRecord(
-                message.offset,
-                round(message.timestamp * 1000),
-                message.key,
-                message.value,
-                tuple(message.headers or ()),
-            )
-            await app.partitions.deliver(message.partition, record)
+            await app.partitions.deliver(event.message.partition, event.message.records)

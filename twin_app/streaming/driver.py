@@ -118,13 +118,15 @@ class PartitionDriver:
 
     # -- records
 
-    async def deliver(self, record: ConfigRecord) -> None:
-        """Take in a fetched command. Blocks only to settle a gap in the offsets, for which it waits for the broker."""
-        if self.intake is None or self.intake.offer(record):
+    async def deliver(self, records: Sequence[ConfigRecord]) -> None:
+        """Take in fetched commands. Blocks only to settle a gap in the offsets, for which it waits for the broker."""
+        if self.intake is None:
             return
-        async for attempt in AsyncRetrying(retry=retry_if_exception_type(KafkaError), wait=wait_exponential(max=10)):
-            with attempt:
-                await self.intake.fill(record, self.config)
+        while behind := self.intake.offer(records):
+            async for attempt in AsyncRetrying(retry=retry_if_exception_type(KafkaError), wait=wait_exponential(max=10)):
+                with attempt:
+                    await self.intake.fill(behind[0], self.config)
+            records = behind[1:]
 
     # -- status
 

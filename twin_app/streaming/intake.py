@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -54,14 +54,24 @@ class Intake:
     def status(self) -> IntakeStatus:
         return IntakeStatus(len(self._queue), self._bytes, self._records_max, self._bytes_max, self._paused)
 
-    def offer(self, record: ConfigRecord) -> bool:
-        """Take a record in, or drop it as known. False when there is a gap before it: `fill` first."""
-        if record.offset < self.expected:
-            return True
-        if record.offset > self.expected:
-            return False
-        self._append(record)
-        return True
+    def offer(self, records: Sequence[ConfigRecord]) -> Sequence[ConfigRecord]:
+        """Take records in, up to the first that has a gap before it, and drop what is known.
+
+        What is left over is returned: `fill` with the first of it, then offer the others.
+        """
+        expected, size, queue = self.expected, 0, self._queue
+        left: Sequence[ConfigRecord] = ()
+        for i, record in enumerate(records):
+            if record.offset == expected:
+                record_bytes = _size(record)
+                queue.append((record, record_bytes))
+                size += record_bytes
+                expected += 1
+            elif record.offset > expected:
+                left = records[i:]
+                break
+        self._grown(expected, size)
+        return left
 
     async def fill(self, record: ConfigRecord, config: ConfigLog) -> None:
         """Take in what the log holds between `expected` and `record`, then `record` itself."""
@@ -95,12 +105,21 @@ class Intake:
         return batch
 
     def _append(self, record: ConfigRecord) -> None:
-        size = len(record.value or b"") + len(record.key or b"")
+        size = _size(record)
         self._queue.append((record, size))
-        self._bytes += size
-        self.expected = record.offset + 1
+        self._grown(record.offset + 1, size)
+
+    def _grown(self, expected: int, added_bytes: int) -> None:
+        if expected == self.expected:
+            return
+        self.expected = expected
+        self._bytes += added_bytes
         self.arrived.set()
         if not self._paused and (len(self._queue) >= self._records_max or self._bytes >= self._bytes_max):
             self._paused = True
             self._room.clear()
             self._pause(True)
+
+
+def _size(record: ConfigRecord) -> int:
+    return len(record.value or b"") + len(record.key or b"")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -98,11 +98,11 @@ class Partitions:
 
     # -- records
 
-    async def deliver(self, partition: int, record: ConfigRecord) -> None:
-        """Hand a fetched command to its partition; one that is not held here any more is dropped, its new owner reads it."""
+    async def deliver(self, partition: int, records: Sequence[ConfigRecord]) -> None:
+        """Hand fetched commands to their partition; one not held here any more drops them, its new owner reads them."""
         driver = self.drivers.get(partition)
         if driver is not None:
-            await driver.deliver(record)
+            await driver.deliver(records)
 
     def expected_offsets(self) -> dict[int, int]:
         """The next config offset that each open partition waits for."""
