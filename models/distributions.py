@@ -245,7 +245,7 @@ Distribution = Annotated[
 
 def kind_of(distribution: Any) -> str:
     """The distribution's name: `normal`, `constant`..."""
-    return _kind(type(distribution))
+    return _kind(distribution.__class__)
 
 
 @cache
@@ -265,7 +265,7 @@ def parameters_of(distribution: Any) -> dict[str, Any]:
     body = getattr(distribution, kind)
     if not isinstance(body, Model):
         return {kind: body}
-    found = {name: getattr(body, name) for name in _live_fields(type(body))}
+    found = {name: getattr(body, name) for name in _live_fields(body.__class__)}
     return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 
