@@ -24,7 +24,10 @@ TEXTS_KEPT = 4_096
 """Names of twins, kinds and payload entries whose bytes are kept: the same few come again and again."""
 
 _double = Struct("<d").pack
-_BYTES = tuple(bytes((i,)) for i in range(256))
+_LAST = tuple(bytes((i,)) if i < 0x80 else bytes((i & 0x7F | 0x80, i >> 7)) for i in range(0x4000))
+"""The end of an integer: its last one or two groups of seven bits."""
+_MORE = tuple(bytes((i & 0x7F | 0x80, i >> 7 | 0x80)) for i in range(0x4000))
+"""Two groups that others follow."""
 _NULL = b"\x00"
 _NO_SOURCE = b"\x02\x00\x00\x00\x02"
 """Of the union null or Cause the second branch; topic, partition and offset null; the event's id is there."""
@@ -33,20 +36,17 @@ _NO_SOURCE = b"\x02\x00\x00\x00\x02"
 def long(number: int) -> bytes:
     """An Avro int or long. Raises OverflowError beyond 64 bits."""
     zigzag = (number << 1) ^ (number >> 63)
-    if zigzag < 0x80:
-        return _BYTES[zigzag]
     if zigzag < 0x4000:
-        return bytes((zigzag & 0x7F | 0x80, zigzag >> 7))
-    if zigzag < 0x200000:
-        return bytes((zigzag & 0x7F | 0x80, zigzag >> 7 & 0x7F | 0x80, zigzag >> 14))
+        return _LAST[zigzag]
+    if zigzag < 0x10000000:
+        return _MORE[zigzag & 0x3FFF] + _LAST[zigzag >> 14]
     if not LONG_MIN <= number <= LONG_MAX:
         raise OverflowError(number)
-    groups = bytearray()
-    while zigzag > 0x7F:
-        groups.append(zigzag & 0x7F | 0x80)
-        zigzag >>= 7
-    groups.append(zigzag)
-    return bytes(groups)
+    groups = b""
+    while zigzag >= 0x4000:
+        groups += _MORE[zigzag & 0x3FFF]
+        zigzag >>= 14
+    return groups + _LAST[zigzag]
 
 
 def text(value: str) -> bytes:

@@ -85,6 +85,8 @@ class Router:
         self._serializers = dict(serializers or {})
         self._json = Json()
         self._default_route = (To(default),)
+        self._plain = None if self._function is not None or self._kinds else self.serializer(default)
+        """The serializer of all events, where no rule sends any of them elsewhere."""
 
     def __repr__(self) -> str:
         return (
@@ -112,6 +114,8 @@ class Router:
         Raises TwinError when not even the default topic's serializer can encode it.
         """
         try:
+            if self._plain is not None:
+                return [Routed(self.default, event.twin.encode("utf-8", "replace"), self._plain.encode(event))]
             return [self._write(to, event) for to in self._choose(event)]
         except Exception as error:  # an own function, record class or serializer may raise anything
             self.fault_count += 1

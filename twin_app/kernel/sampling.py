@@ -23,7 +23,7 @@ REJECTIONS_MAX = 1_000
 class Sampler(Stream):
     """A random stream with a distribution. `draw()` gives the next value; it takes an entity so as to be usable as an amount."""
 
-    __slots__ = ("distribution",)
+    __slots__ = ("_parameters", "distribution")
 
     def __init__(self, seed: int, name: str, distribution: Any) -> None:
         super().__init__(seed, name)
@@ -32,10 +32,14 @@ class Sampler(Stream):
     def take(self, distribution: Any) -> None:
         """Draw from `distribution` (of the same kind) from now on."""
         self.distribution = distribution
+        self._parameters: dict[str, float] | None = None
         self._prepare(getattr(distribution, kind_of(distribution)))
 
     def parameters(self) -> dict[str, float]:
-        return {name: float(value) for name, value in parameters_of(self.distribution).items()}
+        """The live parameters. Not to be changed by the caller: `take` is the way."""
+        if self._parameters is None:
+            self._parameters = {name: float(value) for name, value in parameters_of(self.distribution).items()}
+        return self._parameters
 
     def changed(self, changes: dict[str, float]) -> Any:
         """The distribution with changed parameters, checked, not yet taken. Raises pydantic's ValidationError."""

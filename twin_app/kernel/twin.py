@@ -304,6 +304,8 @@ class Twin:
 
     def drain(self) -> list[Emission]:
         """All events since the last drain, in order."""
+        if not self._outbox:
+            return []
         emitted = list(map(_as_emission, self._outbox))
         self._outbox.clear()
         return emitted

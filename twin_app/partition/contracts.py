@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from models.commands import Command
 from models.deadletters import DeadLetter
@@ -43,9 +43,11 @@ class Contracts:
         """The command in a record whose schema is resolved. Raises Rejected."""
         return parse(record.value, record.key, avro=self.reader.decode)
 
-    def event(self, event: EventRecord, partition: int, timestamp_ms: int) -> Iterator[Output]:
-        for topic, key, value in self.router.route(event):
-            yield Output(topic, key, value, timestamp_ms, (), self._partition(topic, partition))
+    def event(self, event: EventRecord, partition: int, timestamp_ms: int) -> list[Output]:
+        return [
+            Output(topic, key, value, timestamp_ms, (), self._partition(topic, partition))
+            for topic, key, value in self.router.route(event)
+        ]
 
     def dead_letter(self, record: ConfigRecord, reason: Rejected, partition: int, timestamp_ms: int) -> Output:
         letter = DeadLetter.of(

@@ -125,9 +125,10 @@ class Reception:
         effective = live.effective_time(command, record.timestamp_ms)
         if cell.follows_wall:
             effective = max(live.now, min(effective, sim_time_at(live.scale, target_us)))
-        yield from self.advance(cell, effective, inclusive=isinstance(command, Advance))
-        if cell.quarantine is not None:
-            raise _stands_still(cell)
+        if effective > live.now or isinstance(command, Advance) or live.schedule.next_time <= effective:
+            yield from self.advance(cell, effective, inclusive=isinstance(command, Advance))
+            if cell.quarantine is not None:
+                raise _stands_still(cell)
         before, values = live.twin.blueprint, _values(live, command)
         try:
             live.apply(

@@ -34,7 +34,8 @@ class Telling:
         self.partition, self.settings = partition, settings
         self._outbox = outbox
         self._outputs: list[Output] = []
-        self._rows: dict[bytes, bytes | None] = {}
+        self._changed: dict[bytes, tuple[LiveTwin, str] | None] = {}
+        """Rows of the registry to be written, by key: once a cycle, however often a path changed in it."""
         self._spoke: dict[str, Cell] = {}
         self._muted = False
         self._timestamp_ms = 0
@@ -71,10 +72,11 @@ class Telling:
         for e in events:
             self._outputs += tell(e, partition, timestamp_ms)
             if e.kind == "parameter-changed":
-                self._row(live, e.payload["path"])
+                path = e.payload["path"]
+                self._changed[_row_key(e.twin, path)] = live, path
             elif e.kind in _ALL_PATHS:
                 for path in live.board.parameters:
-                    self._row(live, path)
+                    self._changed[_row_key(e.twin, path)] = live, path
         for late in rejections:
             offset = late.source.offset if late.source is not None else -1
             value = late.command.model_dump_json(exclude_none=True).encode()
@@ -84,7 +86,7 @@ class Telling:
         """These paths exist no more: their rows of the registry go too."""
         if not self._muted:
             for path in live.board.parameters:
-                self._rows[f"{live.twin.blueprint.twin}.{path}".encode()] = None
+                self._changed[_row_key(live.twin.blueprint.twin, path)] = None
 
     def reject(self, record: ConfigRecord, reason: Rejected) -> None:
         if not self._muted:
@@ -113,21 +115,30 @@ class Telling:
 
     def take(self) -> tuple[list[Output], list[Row]]:
         """The outputs and the registry rows of this cycle."""
-        outputs, rows = self._outputs, [Row(REGISTRY_TABLE, key, value) for key, value in self._rows.items()]
-        self._outputs, self._rows = [], {}
+        outputs = self._outputs
+        rows = [Row(REGISTRY_TABLE, key, None if change is None else _row(*change)) for key, change in self._changed.items()]
+        self._outputs, self._changed = [], {}
         return outputs, rows
 
     # -- inside
 
-    def _row(self, live: LiveTwin, path: str) -> None:
-        mark = live.board.mark(path)
-        row = {
-            "value": live.board.value(path),
-            "version": mark.version,
-            "changed_at": mark.changed_at,
-            "offset": None if mark.source is None else mark.source.offset,
-        }
-        self._rows[f"{live.twin.blueprint.twin}.{path}".encode()] = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
-
     def _measure(self, twin: str | None, name: str, value: float, unit: str, wall_us: int) -> None:
         self._outputs.append(self._outbox.vital(VitalRecord(twin, name, float(value), unit, wall_us, self.partition)))
+
+
+def _row_key(twin: str, path: str) -> bytes:
+    return f"{twin}.{path}".encode()
+
+
+def _row(live: LiveTwin, path: str) -> bytes | None:
+    """The path as it is at the end of the cycle; None if the twin has it no more."""
+    if path not in live.board.parameters:
+        return None
+    mark = live.board.mark(path)
+    row = {
+        "value": live.board.value(path),
+        "version": mark.version,
+        "changed_at": mark.changed_at,
+        "offset": None if mark.source is None else mark.source.offset,
+    }
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)

@@ -107,15 +107,18 @@ class PartitionTransactions:
         clock = TopicPartition(self.settings.clock_topic, self.partition)
         messages = [Message(clock, None, cycle.tick.to_bytes(), cycle.tick.wall_us // 1000)]
         partitions: dict[str, list[int]] = {}
-        for out in cycle.outputs:
-            partition = out.partition
+        places: dict[tuple[str, int], TopicPartition] = {}
+        for topic, key, value, timestamp_ms, headers, partition in cycle.outputs:
             if partition is None:
-                if out.topic not in partitions:
-                    partitions[out.topic] = await self._partitions_of(producer, out.topic)
-                partition = self._choose(out.key, partitions[out.topic], partitions[out.topic])
-            messages.append(Message(TopicPartition(out.topic, partition), out.key, out.value, out.timestamp_ms, out.headers))
-        for row in cycle.rows:
-            messages.append(Message(TopicPartition(self._changelogs[row.table], self.partition), row.key, row.value, None))
+                if topic not in partitions:
+                    partitions[topic] = await self._partitions_of(producer, topic)
+                partition = self._choose(key, partitions[topic], partitions[topic])
+            place = places.get((topic, partition))
+            if place is None:
+                place = places[topic, partition] = TopicPartition(topic, partition)
+            messages.append(Message(place, key, value, timestamp_ms, headers))
+        changelogs = {table: TopicPartition(topic, self.partition) for table, topic in self._changelogs.items()}
+        messages += [Message(changelogs[table], key, value, None) for table, key, value in cycle.rows]
         return messages
 
     async def _partitions_of(self, producer: AIOKafkaProducer, topic: str) -> list[int]:

@@ -147,6 +147,8 @@ class Board:
             elif path.startswith(("services.", "arrivals.")):
                 groups[path.rpartition(".")[0]] = None
         for group in groups:
+            if len(self._members[group]) == 1:  # its own bounds were all there is
+                continue
             values = {path.rpartition(".")[2]: self._now_or(new, path) for path in self._members[group]}
             check_distribution(group, distribution_at(self.blueprint, group), values)
 

@@ -274,8 +274,11 @@ class LiveTwin:
         self, changes: Mapping[str, Any], if_version: int | Mapping[str, int] | None, source: Source | None, extra: dict[str, Any]
     ) -> None:
         checked = self.board.check(changes, if_version)
-        with _Outside(self.twin):
+        self.twin.external = True
+        try:
             self.twin.set([(change.path, change.new) for change in checked])
+        finally:
+            self.twin.external = False
         self.board.commit(checked, self.now, source)
         self._collect(Answer(source, extra, checked))
 

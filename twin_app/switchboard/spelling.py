@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,9 @@ SECTIONS = ("resources", "containers", "stores", "services", "arrivals", "variab
 """The first part of a path that is relative to its twin."""
 
 SYNONYMS = {"current_cap": "capacity", "max_cap": "max_capacity"}
+
+PATHS_KEPT = 8_192
+"""Spellings of paths whose meaning is kept: producers name the same paths again and again."""
 
 _SHOWN_ERRORS_MAX = 3
 
@@ -52,6 +56,7 @@ def read_command(document: Mapping[str, Any], key: str | None = None) -> Command
         raise Rejected("too-deep", "the command is nested too deeply", remedy="flatten the value") from None
 
 
+@lru_cache(PATHS_KEPT)
 def relative_path(path: str, twin: str) -> str:
     """`path` without the twin's name in front, and in the blueprint's words. Raises Rejected: `key-mismatch`."""
     if len(path) > PATH_CHARS_MAX:

@@ -1,0 +1,72 @@
+"""All figures, side by side with their peers: `python -m benchmarks [SUITE...] [--rounds N] [--quick]`; `make bench`.
+
+Each suite runs all its contenders in turn, round by round; a figure is the median of the rounds' ratios. Results go to
+benchmarks/results.json and, between two marks, to docs/PERFORMANCE.md. A full run is bounded to about twenty minutes on two
+quiet cores: a suite that takes longer than its limit is cut off and keeps its earlier rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from benchmarks import egress, growth, ingest, latency, recovery, report, shop, workers
+from benchmarks.figures import Figure, save
+from benchmarks.stage import Stage, stage
+
+Suite = Callable[[Stage, int, bool], Awaitable[list[Figure]]]
+
+SUITES: dict[str, Suite] = {
+    "models": shop.measure,
+    "ingest": ingest.measure,
+    "egress": egress.measure,
+    "latency": latency.measure,
+    "growth": growth.measure,
+    "recovery": recovery.measure,
+    "workers": workers.measure,
+}
+SUITE_LIMIT_S = 400.0
+
+
+async def _run(chosen: list[str], rounds: int, quick: bool, place: Stage) -> tuple[list[Figure], list[str]]:
+    figures: list[Figure] = []
+    cut: list[str] = []
+    for name in chosen:
+        typer.echo(f"{name} …", err=True)
+        try:
+            async with asyncio.timeout(SUITE_LIMIT_S):
+                figures += await SUITES[name](place, rounds, quick)
+        except TimeoutError:
+            cut.append(name)
+    return figures, cut
+
+
+def main(
+    suites: Annotated[list[str] | None, typer.Argument(help=f"Of: {', '.join(SUITES)}. All when absent.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds; medians are shown.")] = 3,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, one round, nothing is written: does it all run?")] = False,
+) -> None:
+    """Measure, show, and keep the rows in results.json and docs/PERFORMANCE.md."""
+    chosen = suites or list(SUITES)
+    unknown = [name for name in chosen if name not in SUITES]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is no suite; there are {', '.join(SUITES)}")
+    load_before = report.load_average()
+    with contextlib.ExitStack() as held:
+        place = held.enter_context(stage())
+        broker = place.broker_name
+        figures, cut = asyncio.run(_run(chosen, 1 if quick else rounds, quick, place))
+    report.show([figure.row() for figure in figures])
+    if not quick:
+        report.write(save(figures), broker, load_before)
+    for name in cut:
+        typer.echo(f"{name} took longer than {SUITE_LIMIT_S:.0f} s and was cut off: its earlier rows are kept", err=True)
+    raise typer.Exit(1 if cut else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
