@@ -7,7 +7,7 @@ TEST_PROCESSES ?= 2
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports schemas bench-kernel bench-codecs simulate chaos clean
+.PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs simulate chaos clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ schemas: setup  ## write schemas/, docs/asyncapi.json and the reference of recor
 	$(BIN)/python -m topics.schemas write
 	$(BIN)/python -m topics.asyncapi > docs/asyncapi.json
 	$(BIN)/python -m topics.reference > docs/reference/records.md
+
+bench: setup  ## every figure beside its peers, about twenty minutes; SUITES="ingest latency" for some of them
+	$(BIN)/python -m benchmarks $(SUITES)
 
 bench-kernel: setup  ## the kernel against idiomatic SimPy, in one run
 	$(BIN)/python -m benchmarks.kernel
