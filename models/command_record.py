@@ -17,13 +17,13 @@ from models.commands import Command, Set
 
 AvroScalar = bool | int | float | str | None
 
-_MAPS = ("changes", "attributes", "payload")
+_MAPS = ("changes", "attributes", "payload", "queues", "levels", "steps")
 
 
 class CommandRecord(AvroBaseModel):
     """A command to a twin, as written to the config topic."""
 
-    kind: str = Field(default="set", description="register, set, patch, spawn, signal, forecast, remove or advance")
+    kind: str = Field(default="set", description="register, set, patch, spawn, signal, observe, forecast, remove or advance")
     twin: str | None = Field(default=None, description="the twin's name; else the path's first part, else the record key")
     id: str | None = Field(default=None, description="the producer's own id; the acknowledging event carries it")
     at: float | str | None = Field(default=None, description="simulation time units, or an ISO 8601 instant with offset")
@@ -32,9 +32,14 @@ class CommandRecord(AvroBaseModel):
     changes: dict[str, AvroScalar] | None = Field(default=None, description="patch: path to new value")
     if_version: int | None = Field(default=None, description="set, patch: refuse unless every path is at this version")
     flow: str | None = Field(default=None, description="spawn: the flow to enter")
-    attributes: dict[str, AvroScalar] | None = Field(default=None, description="spawn: the entity's attributes")
+    attributes: dict[str, AvroScalar] | None = Field(default=None, description="spawn, observe: the entity's attributes")
     name: str | None = Field(default=None, description="signal: its name")
     payload: dict[str, AvroScalar] | None = Field(default=None, description="signal: its payload")
+    queues: dict[str, int] | None = Field(default=None, description="observe: resource to the number that waits there")
+    levels: dict[str, float] | None = Field(default=None, description="observe: container or store to what is in it")
+    steps: dict[str, str] | None = Field(default=None, description="observe: entity to the step where it is")
+    finished: list[str] | None = Field(default=None, description="observe: entities that have left")
+    by: str | None = Field(default=None, description="observe: the attribute that names the entities; else their numbers do")
     blueprint: str | None = Field(default=None, description="register: the blueprint as JSON text")
     replace: bool | None = Field(default=None, description="register: replace a different blueprint")
     discard_work: bool | None = Field(default=None, description="register, remove: give up the entities in progress")
@@ -67,6 +72,8 @@ def record_of(command: Command) -> dict[str, Any]:
 
 def _fits(name: str, value: object) -> bool:
     """Whether the record's own field can hold the value."""
+    if name == "finished":
+        return True
     if name in _MAPS:
         return isinstance(value, Mapping) and all(_is_scalar(member) for member in value.values())
     return _is_scalar(value) and (name != "value" or value is not None)

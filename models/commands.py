@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, field_validator, model_validator
 
 TWIN_NAME = r"^[A-Za-z0-9_-]{1,100}$"
 PATH_CHARS_MAX = 512
@@ -25,6 +25,10 @@ PATCH_CHANGES_MAX = 1_000
 FIELDS_MAX = 1_000
 SCENARIOS_MAX = 50
 SCENARIO_COMMANDS_MAX = 200
+OBSERVATIONS_MAX = 1_000
+ITEMS_MAX = 10_000
+QUEUE_MAX = 1_000_000
+LEVEL_MAX = 1e15
 VERSION_MAX = 2**53
 
 _DURATION = re.compile(r"^\s*(\d{1,12}(?:\.\d{1,9})?)\s*(ms|s|sec|min|m|h|d)\s*$")
@@ -192,6 +196,60 @@ class Remove(BaseCommand):
     discard_work: bool = False
 
 
+class Observe(BaseCommand):
+    """What was seen in reality: the twin is made to agree with it, and each difference is told by a `divergence-measured` event.
+
+    `queues`: resource to the number that waits there. `levels`: container to its level, store to its number of items. `items`:
+    store to its items, oldest first. `steps`: entity to the step where it is (`pack`, `make.pack`, `make.2`: a label or a
+    number, with its flow unless the entity is in that flow). `finished`: entities that have left. An entity is named by its
+    number in the twin, or, with `by`, by the value of that attribute. What has to be created to agree begins at the step, or at
+    the one that asks for the resource (`queue_steps` says which, where there are several), with `attributes`.
+
+    The order is levels, items, finished, steps, queues; each takes effect with all that follows from it before the next.
+    """
+
+    # What is seen is seen: it acts when it is read, or not at all.
+    schedulable: ClassVar[bool] = False
+
+    kind: Literal["observe"] = "observe"
+    queues: Annotated[dict[Name, Annotated[int, Field(ge=0, le=QUEUE_MAX)]], Field(max_length=OBSERVATIONS_MAX)] = {}
+    levels: Annotated[
+        dict[Name, Annotated[float, Field(ge=0, le=LEVEL_MAX, allow_inf_nan=False)]], Field(max_length=OBSERVATIONS_MAX)
+    ] = {}
+    items: Annotated[dict[Name, Annotated[list[JsonValue], Field(max_length=ITEMS_MAX)]], Field(max_length=OBSERVATIONS_MAX)] = {}
+    steps: Annotated[dict[Name, Path], Field(max_length=OBSERVATIONS_MAX)] = {}
+    finished: Annotated[list[Name], Field(max_length=OBSERVATIONS_MAX)] = []
+    by: Name | None = None
+    queue_steps: Annotated[dict[Name, Path], Field(max_length=OBSERVATIONS_MAX)] = {}
+    attributes: Fields = {}
+
+    @field_validator("finished", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, finished: object) -> object:
+        """An entity's number may be given as a number, too: in an object it cannot."""
+        if not isinstance(finished, list):
+            return finished
+        return [str(name) if isinstance(name, int) and not isinstance(name, bool) else name for name in finished]
+
+    @model_validator(mode="after")
+    def _says_something_once(self) -> Observe:
+        stray = next((name for name in self.queue_steps if name not in self.queues), None)
+        if stray is not None:
+            raise ValueError(f"queue_steps names {stray!r}, which queues does not")
+        twice = next((name for name in self.finished if name in self.steps), None)
+        twice = next((name for name in self.levels if name in self.items), twice)
+        if twice is not None or len(set(self.finished)) < len(self.finished):
+            raise ValueError(f"{twice or self.finished!r} is observed twice"[:200])
+        if not 0 < self.observations <= OBSERVATIONS_MAX:
+            raise ValueError(f"an observation names 1 to {OBSERVATIONS_MAX:,} things, not {self.observations:,}")
+        return self
+
+    @property
+    def observations(self) -> int:
+        """How many things were seen."""
+        return len(self.queues) + len(self.levels) + len(self.items) + len(self.steps) + len(self.finished)
+
+
 class Advance(BaseCommand):
     """Move an event-mode twin's simulation time to `at`, or without it to the record's timestamp: a heartbeat of the source."""
 
@@ -200,7 +258,7 @@ class Advance(BaseCommand):
     kind: Literal["advance"] = "advance"
 
 
-Command = Register | Set | Patch | Spawn | Signal | Forecast | Remove | Advance
+Command = Register | Set | Patch | Spawn | Signal | Observe | Forecast | Remove | Advance
 
 KINDS: dict[str, type[Command]] = {
     "register": Register,
@@ -208,6 +266,7 @@ KINDS: dict[str, type[Command]] = {
     "patch": Patch,
     "spawn": Spawn,
     "signal": Signal,
+    "observe": Observe,
     "forecast": Forecast,
     "remove": Remove,
     "advance": Advance,

@@ -167,7 +167,7 @@ class EntityFailed(Model):
 
 class EntityLeft(Model):
     """It is gone: the last event of every entity. `outcome`: `finished`, `reneged`, `balked`, `abandoned`, `joined`,
-    `assembled` or `failed`."""
+    `assembled`, `failed`, or `removed` (reality did not show it)."""
 
     kind: ClassVar = "entity-left"
     flow: str
@@ -199,6 +199,40 @@ class SignalReceived(Model):
     model_config = ConfigDict(extra="allow")
     kind: ClassVar = "signal-received"
     signal: str
+
+
+class ObservationReceived(Model):
+    """Reality was seen; `observations` things of it. A `divergence-measured` follows for each."""
+
+    kind: ClassVar = "observation-received"
+    observations: int
+
+
+class DivergenceMeasured(Model):
+    """One thing that was seen, beside what the twin had there; the twin agrees with it from now on.
+
+    `what`: `queue`, `level`, `items`, `step` or `finished`. `path`: `resources.b`, `containers.oil`, `stores.shelf`,
+    `entities.7`. `difference`: observed less simulated, where both are numbers (of items: their numbers). `agrees`: there was
+    nothing to do. `created` and `removed`: entities (of a store: items) that had to come or go, each with its own events, whose
+    cause is this one."""
+
+    kind: ClassVar = "divergence-measured"
+    what: str
+    path: str
+    observed: Json
+    simulated: Json
+    difference: float | None
+    agrees: bool
+    created: int
+    removed: int
+
+
+class EntityMoved(Model):
+    """It was seen at the step `to`, and is there now; `origin` is where it was."""
+
+    kind: ClassVar = "entity-moved"
+    origin: str
+    to: str
 
 
 class BottleneckFormed(Model):
@@ -258,6 +292,9 @@ EVENT_KINDS: dict[str, type[Model]] = {
         ParameterChanged,
         ScheduleRefused,
         SignalReceived,
+        ObservationReceived,
+        DivergenceMeasured,
+        EntityMoved,
         BottleneckFormed,
         BottleneckCleared,
         QueueGrowing,

@@ -32,6 +32,9 @@ REJECTIONS: dict[str, str] = {
     "work-in-progress": "entities or scheduled commands would be lost, and `discard_work` is not set",
     "not-event-mode": "only a twin in event mode can be moved forward by a command",
     "schedule-full": "too many commands wait for their time",
+    "unknown-entity": "the twin never had an entity of that number",
+    "unknown-step": "there is no such step, or no step that asks for the resource",
+    "ambiguous": "several steps ask for the resource, or several entities have the attribute",
     # The change
     "unknown-path": "the twin has no such path",
     "unknown-flow": "the twin has no such flow",

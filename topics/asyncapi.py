@@ -118,7 +118,8 @@ def _payload(message: Message) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    classes = [(model, "validation") for contract in CONTRACTS for message in contract.messages for model in message.models]
+    models = dict.fromkeys(model for contract in CONTRACTS for message in contract.messages for model in message.models)
+    classes = [(model, "validation") for model in models]
     _, definitions = models_json_schema(classes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     return {name: _without_discriminators(schema) for name, schema in sorted(definitions["$defs"].items())}
 

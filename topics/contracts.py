@@ -62,6 +62,14 @@ COMMAND = Message(
             "changes": {"services.milling.constant": 4.0, "variables.mode": "bypass"},
             "at": "2026-11-22T09:05:00Z",
         },
+        "observe": {
+            "kind": "observe",
+            "twin": "Line_A",
+            "queues": {"b": 7},
+            "levels": {"oil": 31.5},
+            "steps": {"17": "make.pack"},
+            "finished": ["12"],
+        },
         "forecast": {"kind": "forecast", "twin": "Line_A", "horizon": "8h"},
     },
 )
@@ -84,6 +92,38 @@ EVENT = Message(
             "entity": None,
             "cause": {"topic": "twin-config", "partition": 3, "offset": 88, "event": None},
             "payload": {"path": "resources.b.capacity", "old": 1, "new": 0},
+        }
+    },
+)
+
+DIVERGENCE = Message(
+    name="Divergence",
+    title="Divergence",
+    summary="The event `divergence-measured`: one thing that was seen in reality, beside what the twin had there. Also in the "
+    "events topic, in its place among the others.",
+    models=(TwinEvent,),
+    avro=TwinEvent,
+    default="avro",
+    examples={
+        "a-queue": {
+            "id": "Line_A:1043",
+            "twin": "Line_A",
+            "seq": 1043,
+            "sim_time": 545.0,
+            "event_time": "2026-11-22T09:05:00Z",
+            "kind": "divergence-measured",
+            "entity": None,
+            "cause": {"topic": None, "partition": None, "offset": None, "event": "Line_A:1042"},
+            "payload": {
+                "what": "queue",
+                "path": "resources.b",
+                "observed": 7,
+                "simulated": 5,
+                "difference": 2.0,
+                "agrees": False,
+                "created": 2,
+                "removed": 0,
+            },
         }
     },
 )
@@ -190,5 +230,6 @@ CONTRACTS: tuple[Contract, ...] = (
     Contract("vitals", "send", "sendVitals", "Tell how the twins and the system are doing.", (VITAL,)),
     Contract("forecasts", "send", "sendForecasts", "Tell what is going to happen in the twins.", (FORECAST,)),
     Contract("dead_letters", "send", "sendDeadLetters", "Tell which commands were rejected, and why.", (DEAD_LETTER,)),
+    Contract("divergence", "send", "sendDivergence", "Tell how far the twins were from reality.", (DIVERGENCE,)),
     Contract("clock", "send", "sendTicks", "Write down the course of simulation time, for replay.", (TICK,)),
 )

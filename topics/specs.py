@@ -63,6 +63,7 @@ class TopicSpecs:
     vitals: TopicSpec
     forecasts: TopicSpec
     dead_letters: TopicSpec
+    divergence: TopicSpec
     registry_changelog: TopicSpec
     checkpoint_changelog: TopicSpec
 
@@ -75,6 +76,7 @@ class TopicSpecs:
             self.vitals,
             self.forecasts,
             self.dead_letters,
+            self.divergence,
             self.registry_changelog,
             self.checkpoint_changelog,
         )
@@ -194,6 +196,15 @@ def _defaults(app: str, prefix: str, partitions: int) -> TopicSpecs:
             retention_ms=30 * DAY_MS,
             # The value of the rejected record is inside, at up to 4/3 of its size.
             record_bytes_max=8 * COMMAND_BYTES_MAX,
+        ),
+        divergence=TopicSpec(
+            role="divergence",
+            name=f"{prefix}sim-divergence",
+            key="twin",
+            description="How far the twins were from reality: the events of kind `divergence-measured` once more.",
+            partitions=partitions,
+            serializer="avro",
+            retention_ms=30 * DAY_MS,
         ),
         registry_changelog=changelog("registry_changelog", "registry", "Latest value of every path, for recovery."),
         checkpoint_changelog=changelog("checkpoint_changelog", "checkpoint", "Latest saved state of every twin, for recovery."),

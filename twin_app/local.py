@@ -82,6 +82,11 @@ def signal(name: str, payload: Mapping[str, Any] | None = None, **fields: Any) -
     return {"kind": "signal", "name": name, "payload": dict(payload or {}), **fields}
 
 
+def observe(**seen: Any) -> Document:
+    """A command that tells what was seen in reality: `queues`, `levels`, `items`, `steps`, `finished` (models/commands.py)."""
+    return {"kind": "observe", **seen}
+
+
 def simulate(
     blueprint: str | Path | Document | Blueprint,
     commands: Iterable[At | Document | Command] = (),

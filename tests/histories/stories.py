@@ -220,5 +220,21 @@ def _commands(log: Log) -> None:
     log.write("Small", {"kind": "register", "blueprint": small}, 17.0)
 
 
-STORIES = {"line": (_line, 30.0), "stocks": (_stocks, 90.0), "families": (_families, 22.0), "commands": (_commands, 22.0)}
+def _observations(log: Log) -> None:
+    log.write("Line_A", {"kind": "register", "blueprint": machines()}, 0.0)
+    log.write("Plant_B", {"kind": "register", "blueprint": stocks()}, 0.1)
+    log.write("Line_A", {"kind": "observe", "queues": {"a": 4}, "attributes": {"priority": 1}}, 6.0)
+    log.write("Line_A", {"kind": "observe", "queues": {"a": 1}, "finished": ["2"], "steps": {"3": "make.2", "1": "make.0"}}, 9.5)
+    log.write("Line_A", {"kind": "observe", "steps": {"99": "make.0"}}, 10.0)
+    log.write("Plant_B", {"kind": "observe", "levels": {"tank": 9.5}, "items": {"shelf": [3, 1]}}, 12.0)
+    log.write("Plant_B", {"kind": "observe", "levels": {"shelf": 0}}, 20.0)
+
+
+STORIES = {
+    "observations": (_observations, 26.0),
+    "line": (_line, 30.0),
+    "stocks": (_stocks, 90.0),
+    "families": (_families, 22.0),
+    "commands": (_commands, 22.0),
+}
 """Name -> what is written to the config topic, and the wall time (seconds after the start) at which the story ends."""

@@ -3,6 +3,9 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from models.commands import Observe
 
 RESOURCES = ("m", "n")
 
@@ -123,6 +126,45 @@ def blueprints(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+places = st.sampled_from(
+    [f"main.{number}" for number in range(6)] + [f"main.{number}.do.0" for number in range(3)] + ["leaf.0", "other.0"]
+)
+
+
+def _says_nothing_twice(seen: dict[str, Any]) -> bool:
+    try:
+        Observe.model_validate({"twin": "T", **seen})
+    except ValidationError:
+        return False
+    return True
+
+
+observations = st.builds(
+    lambda parts, finished: {
+        **{name: value for part in parts for name, value in part.items()},
+        **({"finished": finished} if finished else {}),
+        "attributes": {"size": 2},
+    },
+    st.lists(
+        st.one_of(
+            st.builds(
+                lambda name, length, step: {"queues": {name: length}, **({"queue_steps": {name: step}} if step else {})},
+                resource_names,
+                st.integers(0, 3),
+                st.one_of(st.none(), places),
+            ),
+            st.builds(lambda level: {"levels": {"tank": level}}, st.sampled_from([0.0, 2.0, 7.5])),
+            st.builds(lambda items: {"items": {"shelf": items}}, st.lists(st.sampled_from([1, 2]), max_size=3)),
+            st.just({"levels": {"shelf": 0}}),
+            st.builds(lambda number, step: {"steps": {str(number): step}}, st.integers(1, 6), places),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.lists(st.sampled_from(["7", "8", "9"]), unique=True, max_size=2),
+).filter(_says_nothing_twice)
+"""Entities 1 to 6 are seen at a step, others are seen to have left: nobody both."""
+
 commands = st.one_of(
     st.builds(lambda name, value: ("set", f"resources.{name}.capacity", value), resource_names, st.integers(0, 3)),
     st.builds(lambda value: ("set", "variables.mode", value), st.sampled_from(["auto", "manual"])),
@@ -136,6 +178,7 @@ commands = st.one_of(
     st.builds(lambda value: ("set", "containers.tank.capacity", value), st.sampled_from([1.0, 8.0])),
     st.builds(lambda value: ("set", "stores.shelf.capacity", value), st.integers(0, 3)),
     st.just(("signal", "go", {"by": "x"})),
+    st.builds(lambda seen: ("observe", seen), observations),
 )
 
 

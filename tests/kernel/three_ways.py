@@ -1,7 +1,7 @@
 """One scenario, three ways: uninterrupted; saved and restored at every instant; forked half-way, both going on.
 
 A script is a list of (sim_time, verb, arguments...) commands in time order: ("set", path, value), ("patch", {path: value}),
-("spawn", flow) or ("spawn", flow, attributes), ("signal", name) or ("signal", name, payload).
+("spawn", flow) or ("spawn", flow, attributes), ("signal", name) or ("signal", name, payload), ("observe", {fields}).
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.blueprint import Blueprint
+from models.commands import Observe
 from models.errors import Rejected
 from models.event_kinds import EVENT_KINDS
 from twin_app.kernel import Emission, Twin
@@ -36,6 +37,8 @@ def apply(twin: Twin, command: tuple[Any, ...]) -> str | None:
             twin.set(list(arguments[0].items()))
         elif verb == "spawn":
             twin.spawn(*arguments)
+        elif verb == "observe":
+            twin.align(Observe.model_validate({"twin": twin.blueprint.twin, **arguments[0]}))
         elif verb == "signal":
             twin.signal(*arguments)
         else:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.blueprint import Blueprint
-from models.commands import Advance, Command, Forecast, Patch, Register, Remove, Set, Signal, Spawn
+from models.commands import Advance, Command, Forecast, Observe, Patch, Register, Remove, Set, Signal, Spawn
 from models.errors import CheckpointError, Rejected
 from models.load import load_blueprint
 from tests.switchboard.plants import LINE, line
@@ -539,3 +539,40 @@ def test_a_command_that_arrives_does_not_come_after_what_happens_at_the_same_tim
     send(live, 5.0, Set(twin=TWIN, path="variables.mode", value="bypass"))
     live.advance(5.0)
     assert "bypassed" in [event.kind for event in live.drain()]
+
+
+def test_an_observation_is_answered_once_and_its_divergences_follow_from_it():
+    live = LiveTwin.register(line())
+    send(live, 4.0, Observe(twin=TWIN, queues={"b": 2}, id="o-1"), offset=7)
+    events = [event for event in live.drain() if event.sim_time == 4.0 and "entity-" not in event.kind]
+    assert [(event.kind, event.cause) for event in events] == [
+        ("observation-received", source(7)),
+        ("divergence-measured", events[0].seq),
+    ]
+    assert events[0].payload == {"observations": 1, "command": "o-1"}
+
+
+def test_an_observation_too_long_for_an_event_is_refused_whole():
+    live = LiveTwin.register(line())
+    assert refused(live, Observe(twin=TWIN, queues={"b": 1}, attributes={"x": "y" * 70_000})).code == "value-too-large"
+    assert refused(live, Observe(twin=TWIN, finished=["99"])).code == "unknown-entity"
+
+
+def test_no_signal_that_a_machine_or_an_inner_step_waits_for_is_refused():
+    blueprint = Blueprint.model_validate(
+        {
+            "twin": TWIN,
+            "machines": {
+                "door": {"initial": "shut", "states": {"shut": {"transitions": [{"signal": "knock", "to": "open"}]}, "open": {}}}
+            },
+            "flows": {
+                "f": [{"loop": {"times": 1, "do": [{"wait_any": [{"signal": "bell", "go": "end"}, {"after": 9, "go": "end"}]}]}}]
+            },
+        }
+    )
+    live = LiveTwin.register(blueprint)
+    live.advance(0.0)
+    for name in ("knock", "bell"):
+        live.apply(Signal(twin=TWIN, name=name), effective=live.now)
+    assert live.board.value("machines.door.state") == "open"
+    assert refused(live, Signal(twin=TWIN, name="knok")).code == "unknown-signal"

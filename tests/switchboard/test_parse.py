@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.command_record import CommandRecord, record_of
-from models.commands import Advance, Forecast, Patch, Register, Remove, Set, Signal, Spawn
+from models.commands import Advance, Forecast, Observe, Patch, Register, Remove, Set, Signal, Spawn
 from models.errors import Rejected
 from tests.switchboard.plants import line
 from twin_app.switchboard import Limits, flatten, parse
@@ -178,6 +178,10 @@ COMMANDS = [
     Patch(twin="Line_A", changes={"variables.table": [1], "variables.open": False}, if_version={"variables.table": 1}),
     Spawn(twin="Line_A", flow="make", attributes={"priority": 1, "parts": [1]}),
     Signal(twin="Line_A", name="go", payload={"x": True}),
+    Observe(
+        twin="Line_A", queues={"b": 7}, levels={"oil": 31.5}, steps={"17": "make.pack"}, finished=["12"], attributes={"x": 1}
+    ),
+    Observe(twin="Line_A", items={"shelf": ["a", {"b": 1}]}, queues={"b": 1}, queue_steps={"b": "make.1"}, by="order"),
     Forecast(twin="Line_A", horizon="8h", scenarios={"r": [Set(twin="Line_A", path="variables.mode", value="bypass", at=9)]}),
     Remove(twin="Line_A", discard_work=True),
     Register(twin="Line_A", blueprint={"twin": "Line_A", "variables": {"x": None}}, replace=True),
@@ -203,7 +207,7 @@ def test_json_text_inside_avro_is_not_read_more_leniently():
 
 
 def test_the_sections_of_paths_do_not_drift_from_the_blueprint():
-    assert {path.partition(".")[0] for path in flatten(line())} == set(SECTIONS) - {"containers", "stores"}
+    assert {path.partition(".")[0] for path in flatten(line())} == set(SECTIONS) - {"containers", "stores", "machines"}
 
 
 JSON_VALUES = st.recursive(
@@ -231,6 +235,12 @@ FIELD_NAMES = st.sampled_from(
         "discard_work",
         "horizon",
         "scenarios",
+        "queues",
+        "levels",
+        "items",
+        "steps",
+        "finished",
+        "by",
         "more",
         "vale",
     ]
@@ -238,7 +248,20 @@ FIELD_NAMES = st.sampled_from(
 FIELD_VALUES = (
     JSON_VALUES
     | st.sampled_from(
-        ["set", "patch", "spawn", "signal", "register", "forecast", "remove", "advance", "Line_A", "8h", "2026-11-22T09:05:00Z"]
+        [
+            "set",
+            "patch",
+            "spawn",
+            "signal",
+            "register",
+            "observe",
+            "forecast",
+            "remove",
+            "advance",
+            "Line_A",
+            "8h",
+            "2026-11-22T09:05:00Z",
+        ]
     )
     | st.sampled_from(["Line_A.resources.b.capacity", {"resources.b.capacity": 1}, {"s": [{"path": "variables.x", "value": 1}]}])
 )

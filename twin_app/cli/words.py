@@ -51,6 +51,13 @@ def _failed(job: str, payload: Payload) -> str:
     return f"{job} failed: {payload.get('message') or payload['reason']}"
 
 
+def _divergence(_: str, payload: Payload) -> str:
+    if payload["agrees"]:
+        return f"{payload['path']} is as the twin has it: {payload['what']} {shown(payload['observed'])}"
+    seen, had = shown(payload["observed"]), shown(payload["simulated"])
+    return f"{payload['path']} differs: {payload['what']} {seen} seen, {had} in the twin"
+
+
 _WORDS: dict[str, Callable[[str, Payload], str]] = {
     "twin-registered": lambda _, p: "the twin begins to live",
     "twin-replaced": lambda _, p: "the twin has a new blueprint",
@@ -69,6 +76,9 @@ _WORDS: dict[str, Callable[[str, Payload], str]] = {
     "entity-reneged": lambda job, p: f"{job} gives up waiting at {p['resource']}",
     "entity-failed": _failed,
     "queue-growing": lambda _, p: f"the queue at {p['resource']} grows: {p['queue']} waiting",
+    "observation-received": lambda _, p: f"reality was seen: {p['observations']} thing(s)",
+    "divergence-measured": _divergence,
+    "entity-moved": lambda job, p: f"{job} was seen at {p['to']}, not at {p['origin']}",
     "bottleneck-formed": lambda _, p: f"{p['resource']} is a bottleneck: {p['queue']} waiting",
     "bottleneck-cleared": lambda _, p: f"{p['resource']} is no bottleneck any more",
     "resource-starving": lambda _, p: f"{p['resource']} has nothing to do",

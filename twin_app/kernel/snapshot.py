@@ -80,7 +80,10 @@ def _fill(twin: "Twin", data: dict[str, Any], events: bool) -> "Twin":
     twin.machines = data["machines"]
     twin.tickets.next = data["next_ticket"]
     twin.created, twin.refused, outcomes, twin.statistics_since = data["counts"]
-    twin.outcomes = dict(zip(twin.outcomes, outcomes, strict=True))
+    # Outcomes are only ever added, at the end: an older snapshot counts none of the newer ones.
+    if len(outcomes) > len(twin.outcomes):
+        raise ValueError("there are outcomes that are not known")
+    twin.outcomes.update(zip(twin.outcomes, outcomes, strict=False))
     twin.parameter_board.restore(data["parameters"])
     for name, row in data["flows"].items():
         twin.flow_statistics[name].restore(row)

@@ -186,6 +186,29 @@ class Store(Stock):
         self.weigh()
         return self._keep(item, priority)
 
+    def items(self) -> list[Any]:
+        """What is in it, oldest first."""
+        return list(self._items.values())
+
+    def numbers(self) -> list[int]:
+        """The numbers of what is in it, in the order in which it is given out."""
+        return list(self._in_order())
+
+    def replace(self, items: Iterable[Any]) -> None:
+        """Hold these items, oldest first, of equal rank, in place of all others. The caller offers them and serves."""
+        self.weigh()
+        self._items.clear()
+        self._ranks.clear()
+        for item in items:
+            self._keep(item, 0.0)
+
+    def drop_last(self, count: int) -> None:
+        """Without the `count` items that would be given out last. The caller serves afterwards."""
+        self.weigh()
+        for number in self.numbers()[len(self._items) - count :]:
+            del self._items[number]
+        self._ranks = [rank for rank in self._ranks if -rank[1] in self._items]
+
     def take(self, matches: Callable[[Any], bool] | None) -> tuple[bool, Any]:
         """The first item (that matches): whether there is one, and the item. Raises EntityFault (from the filter)."""
         for number in self._in_order():

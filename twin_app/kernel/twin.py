@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from models.blueprint import Blueprint, Watch
+from models.commands import Observe
 from models.errors import EntityFault, ModelError, Rejected
 from models.machines import as_flow
 from twin_app.kernel import snapshot as snapshots
@@ -23,6 +24,7 @@ from twin_app.kernel.calendar import URGENT, Calendar
 from twin_app.kernel.emission import Emission, Value
 from twin_app.kernel.entity import MOVING, Entity
 from twin_app.kernel.expressions import Expression, checked
+from twin_app.kernel.observe import Alignment
 from twin_app.kernel.opening import MACHINE, Opening
 from twin_app.kernel.parameters import ParameterBoard
 from twin_app.kernel.program import Program
@@ -42,7 +44,7 @@ from twin_app.kernel.watch import ResourceWatch
 
 _as_emission = partial(tuple.__new__, Emission)
 
-OUTCOMES = ("finished", "reneged", "balked", "abandoned", "joined", "assembled", "failed")
+OUTCOMES = ("finished", "reneged", "balked", "abandoned", "joined", "assembled", "failed", "removed")
 
 
 class Twin:
@@ -233,7 +235,7 @@ class Twin:
                 self.waiting.notify(topic, None)
             instant += 1
 
-    def _from_outside(self) -> None:
+    def settle_from_outside(self) -> None:
         """Whatever a command has set going, to its rest. Each command has the whole allowance of steps."""
         try:
             self._instant_steps = self._settle(0)
@@ -266,7 +268,7 @@ class Twin:
         Paths as in models/parameters.py. Raises Rejected.
         """
         self.parameter_board.change(changes, None)
-        self._from_outside()
+        self.settle_from_outside()
 
     def get(self, path: str) -> Value:
         """The value of a live parameter. Raises Rejected."""
@@ -289,14 +291,22 @@ class Twin:
             raise Rejected(fault.code, fault.message, path="attributes") from None
         entity = self.create(flow, given, None)
         self.ready.append(entity)
-        self._from_outside()
+        self.settle_from_outside()
         return entity.id
 
     def signal(self, name: str, payload: Mapping[str, Value] | None = None) -> None:
         """Wake all who wait for the signal now. Nobody who comes later sees it. They find `payload` as `entity.signal`."""
         seq = self.note("signal-received", {"signal": name, **(payload or {})}) if self.events else None
         self.wake_by_signal(name, payload, seq)
-        self._from_outside()
+        self.settle_from_outside()
+
+    def align(self, seen: Observe) -> None:
+        """Make the twin agree with what was seen in reality, and tell each difference. All or nothing: raises Rejected."""
+        Alignment(self, seen).carry_out()
+
+    def signals(self) -> list[str]:
+        """The signals that some step waits for."""
+        return self.waiting.signals()
 
     def note(self, kind: str, payload: dict[str, Value], entity: int | None = None) -> int:
         """Put an event of the owner's into the twin's stream; gives its number."""

@@ -67,6 +67,10 @@ class Waiting:
         for topic in topics:
             self._by_topic[topic].pop(entity.id, None)
 
+    def signals(self) -> list[str]:
+        """The signals that some step may wait for."""
+        return [topic.removeprefix("signal:") for topic in self._by_topic if topic.startswith("signal:")]
+
     def touch(self, topic: str) -> None:
         """To be asked about when the moving entity has come to rest."""
         if self._by_topic[topic]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from models.commands import Command
 from models.deadletters import DeadLetter
 from models.errors import Rejected
+from models.event_kinds import DivergenceMeasured
 from models.events import EventRecord, TwinEvent
 from models.vitals import VitalRecord
 from topics.confluent import ConfluentAvro
@@ -18,14 +19,22 @@ from twin_app.partition.cycle import ConfigRecord, Output
 from twin_app.switchboard import parse
 
 
+def default_router(specs: TopicSpecs, registry: SchemaRegistry) -> Router:
+    """Every event to the events topic, divergences once more to a topic of their own; both in Avro."""
+    events, divergence = specs.events.name, specs.divergence.name
+    return Router(
+        events,
+        kinds={DivergenceMeasured.kind: (events, divergence)},
+        serializers={topic: ConfluentAvro(TwinEvent, registry, topic=topic) for topic in (events, divergence)},
+    )
+
+
 class Contracts:
     """Reads and writes by the topics' serializers. `prepare` once; after that everything but `resolve` is pure."""
 
     def __init__(self, specs: TopicSpecs, registry: SchemaRegistry, router: Router | None = None) -> None:
         self.specs, self.registry = specs, registry
-        self.router = router or Router(
-            specs.events.name, serializers={specs.events.name: ConfluentAvro(TwinEvent, registry, topic=specs.events.name)}
-        )
+        self.router = router or default_router(specs, registry)
         self.reader = ConfluentReader(registry)  # in the writer's schema: no field that it has is dropped unseen
         self._co_partitioned = frozenset(spec.name for spec in specs.all() if spec.co_partitioned)
 

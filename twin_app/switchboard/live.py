@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from models.blueprint import Blueprint
-from models.commands import Advance, Command, Forecast, Patch, Register, Remove, Set, Signal, Spawn
+from models.commands import Advance, Command, Forecast, Observe, Patch, Register, Remove, Set, Signal, Spawn
 from models.errors import CheckpointError, Rejected
 from models.events import EventRecord
 from twin_app.kernel import Twin
@@ -26,7 +26,7 @@ from twin_app.switchboard.answers import Answer, acknowledgement, events_of
 from twin_app.switchboard.board import Board, Change, Source
 from twin_app.switchboard.casting import bounded
 from twin_app.switchboard.nearest import did_you_mean
-from twin_app.switchboard.registration import blueprint_hash, blueprint_of, scale_of, signals_of
+from twin_app.switchboard.registration import blueprint_hash, blueprint_of, scale_of
 from twin_app.switchboard.schedule import Pending, Schedule
 from twin_app.switchboard.timescale import TimeScale, moment
 
@@ -253,6 +253,11 @@ class LiveTwin:
                 with _Outside(self.twin):
                     self.twin.signal(command.name, command.payload)
                 self._collect(Answer(source, extra))
+            case Observe():
+                self._check_observe(command)
+                with _Outside(self.twin):
+                    self.twin.align(command)
+                self._collect(Answer(source, extra))
             case Forecast():
                 self.check_forecast(command)
                 payload = {"horizon": command.horizon, "scenarios": len(command.scenarios)}
@@ -295,11 +300,17 @@ class LiveTwin:
 
     def _check_signal(self, command: Signal) -> None:
         if self._signals is None:
-            self._signals = dict.fromkeys(signals_of(self.twin.blueprint))
+            self._signals = dict.fromkeys(self.twin.signals())
         if command.name not in self._signals:
             remedy = did_you_mean(command.name, self._signals)
             raise Rejected("unknown-signal", f"no step of the twin waits for a signal {command.name!r}", remedy=remedy)
         bounded("payload", command.payload, FIELDS_BYTES_MAX)
+
+    def _check_observe(self, command: Observe) -> None:
+        bounded("attributes", command.attributes, FIELDS_BYTES_MAX)
+        for name, items in command.items.items():
+            for item in items:
+                bounded(f"stores.{name}", item)
 
     def check_forecast(self, command: Forecast) -> None:
         """Each scenario's commands must be possible now, given the changes of those before them. Raises Rejected."""

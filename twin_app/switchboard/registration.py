@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC
 
 import orjson
@@ -49,11 +48,3 @@ def scale_of(blueprint: Blueprint, epoch_ms: int) -> TimeScale:
     if start is not None:
         epoch_ms = to_epoch_ms(start if start.tzinfo is not None else start.replace(tzinfo=UTC))
     return TimeScale.of(clock.unit, 1.0 if clock.mode == "event" else clock.factor, epoch_ms)
-
-
-def signals_of(blueprint: Blueprint) -> Iterator[str]:
-    """The signals that a step of some flow waits for."""
-    for flow in blueprint.flows.values():
-        for step in flow:
-            if step.verb == "wait_for" and step.body.signal is not None:
-                yield step.body.signal

@@ -18,7 +18,7 @@ from models.commands import KINDS, PATH_CHARS_MAX, Command
 from models.errors import Rejected
 from twin_app.switchboard.nearest import did_you_mean, nearest
 
-SECTIONS = ("resources", "containers", "stores", "services", "arrivals", "variables")
+SECTIONS = ("resources", "containers", "stores", "services", "arrivals", "variables", "machines")
 """The first part of a path that is relative to its twin."""
 
 SYNONYMS = {"current_cap": "capacity", "max_cap": "max_capacity"}

@@ -60,9 +60,13 @@ class Gathering(Step):
     def cancel(self, entity: Entity) -> None:
         if entity.phase == GATHERED:
             key = recall(entity, "group", "")
-            self.groups[key].remove(entity)
-            if not self.groups[key]:
+            forget(entity, "group")
+            group = self.groups[key]
+            group.remove(entity)
+            if not group:
                 del self.groups[key]
+            elif entity.order:  # the timeout of the group was on its first
+                self.twin.calendar.schedule(group[0], entity.at)
 
     # -- as data
     def snapshot(self) -> dict[str, list[int]]:

@@ -69,6 +69,11 @@ class PlainProcess(Process):
             resource.on_change()
         return None
 
+    def _stop(self, entity: Entity) -> None:
+        # What is noted in `units` may be of another step: here it is always one.
+        self.resource.busy -= 1
+        self.resource.busy_sum += self.twin.now
+
     def wake(self, entity: Entity) -> Next:
         resource, twin = self.resource, self.twin
         resource.busy -= 1
