@@ -18,6 +18,9 @@ from models.errors import Rejected, TwinError
 VALUE_BYTES_KEPT = 1_048_576
 KEY_BYTES_KEPT = 1_024
 TEXT_CHARS_MAX = 4_000
+
+REPLAYED = "replayed"
+"""The code of a record that refuses nothing: it marks the dead letter at `replayed_offset` as sent again."""
 PATH_CHARS_MAX = 512
 
 Encoding = Literal["utf-8", "base64"]
@@ -41,6 +44,11 @@ class DeadLetter(AvroBaseModel):
     value: str | None = Field(default=None, description="Value of the refused record, in value_encoding; null for a tombstone")
     value_encoding: str = Field(default="utf-8", description="utf-8 or base64")
     value_bytes: int = Field(default=0, description="Length of the whole value; only its first 1,048,576 bytes are kept")
+
+    replayed_offset: int | None = Field(
+        default=None, description="Of the code `replayed`: offset, in this partition, of the dead letter that was sent again"
+    )
+    replayed_as: str | None = Field(default=None, description="Of the code `replayed`: where the command is now")
 
     class Meta:
         namespace = "twin.deadletters"
@@ -78,6 +86,23 @@ class DeadLetter(AvroBaseModel):
             value=value_text,
             value_encoding=value_encoding,
             value_bytes=len(value) if value is not None else 0,
+        )
+
+    def mark(self, offset: int, place: str) -> DeadLetter:
+        """The record that marks this letter, which is at `offset` in its partition, as sent again to `place`."""
+        return DeadLetter(
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
+            timestamp_ms=self.timestamp_ms,
+            code=REPLAYED,
+            reason=f"sent again as {place}",
+            path=self.path,
+            twin=self.twin,
+            key=self.key,
+            key_encoding=self.key_encoding,
+            replayed_offset=offset,
+            replayed_as=place,
         )
 
     @property

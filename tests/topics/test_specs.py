@@ -30,6 +30,7 @@ def test_names_are_not_mixed_up_by_prefix_and_choice():
         "eu.sim-vitals",
         "eu.sim-forecasts",
         "eu.twin-dead-letters",
+        "eu.sim-divergence",
         "twin-registry-changelog",
         "twin-checkpoint-changelog",
     ]

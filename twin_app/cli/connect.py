@@ -97,13 +97,16 @@ async def consumer(settings: Settings, timeout_s: float) -> AsyncIterator[AIOKaf
 
 
 @contextlib.asynccontextmanager
-async def producer(settings: Settings, timeout_s: float) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer whose records are on every in-sync replica when it says so."""
+async def producer(
+    settings: Settings, timeout_s: float, *, transactional_id: str | None = None
+) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer whose records are on every in-sync replica when it says so; with a `transactional_id`, the only one of it."""
     client = AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap,
         **client_security(settings),
         acks="all",
         enable_idempotence=True,
+        transactional_id=transactional_id,
         max_request_size=settings.record_bytes_max + (64 << 10),
         compression_type=settings.compression_type,
         request_timeout_ms=max(1_000, int(timeout_s * 1000)),

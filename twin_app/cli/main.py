@@ -17,8 +17,9 @@ from twin_app.cli.output import ExitCode
 VERBS = {
     name: f"twin_app.cli.{name}"
     for name in ("check", "run", "forecast", "whatif", "topics", "broker", "worker", "send", "watch", "replay", "diff", "config")
-} | {"demo": "twin_app.cli.demo.verb"}
-"""Each verb is the function of its name in this module, imported when it is called: `twin check` needs no Kafka."""
+} | {"dead-letters": "twin_app.cli.dead_letters", "demo": "twin_app.cli.demo.verb"}
+"""Each verb is the function, or the group of verbs, of its name in this module, imported when it is called: `twin check` needs no
+Kafka."""
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -35,7 +36,11 @@ class TwinGroup(TyperGroup):
             if near is None:
                 return None  # typer says so
             raise TwinError("unknown-verb", f"there is no `twin {cmd_name[:40]}`", remedy=near)
-        verb = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name)
+        verb = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name.replace("-", "_"))
+        if isinstance(verb, typer.Typer):  # a verb with verbs of its own
+            group = typer.main.get_command(verb)
+            group.name = cmd_name
+            return group
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=HELP)
         single.command(cmd_name)(verb)
         return typer.main.get_command(single)

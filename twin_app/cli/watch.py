@@ -9,6 +9,7 @@ import typer
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from rich.text import Text
 
+from models.deadletters import REPLAYED
 from models.errors import TwinError
 from topics.specs import TopicSpecs
 from twin_app.cli import connect, output
@@ -137,6 +138,11 @@ def show_letter(letter: dict[str, Any], as_json: bool) -> None:
     """One dead letter, as its fields or in words."""
     if as_json:
         output.put_json({"dead_letter": letter})
+        return
+    if letter.get("code") == REPLAYED:
+        output.say(
+            f"{letter.get('topic')}-{letter.get('partition')}@{letter.get('offset')}  {letter.get('reason')}", style="green"
+        )
         return
     line = Text.assemble(("refused  ", "bold red"))
     line.append(f"{letter.get('topic')}-{letter.get('partition')}@{letter.get('offset')}  ", style="dim")
