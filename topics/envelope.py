@@ -1,11 +1,10 @@
-"""Events to bytes: Avro in the layout of :class:`models.events.TwinEvent`, or the same fields as JSON.
+"""Events to bytes: Avro by fastavro in the layout of :class:`models.events.TwinEvent`, or the same fields as JSON.
 
 Encoding never fails for an event that the kernel can make: an integer beyond 64 bits is written as its decimal text, a list
 or an object as JSON text, half of a surrogate pair as a question mark.
 """
 
 import io
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +13,14 @@ import orjson
 
 from models.errors import TwinError
 from models.events import EVENT_TIME_US_MAX, EVENT_TIME_US_MIN, EventRecord, Scalar, SourceOffset, TwinEvent, utc_from_us
-from topics.event_writer import LONG_MAX, LONG_MIN, event_bytes
 
 DEPTH_MAX = 200
 """Deepest nesting of a list or an object that is carried as JSON text; orjson stops at 254."""
 
+LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_PLAIN = frozenset({str, float, int, bool, type(None)})
 _SCHEMA = fastavro.parse_schema(TwinEvent.avro_schema_to_python())
 
 
@@ -78,13 +79,29 @@ def encode_avro(event: EventRecord, header: bytes = b"") -> bytes:
 
     ``header`` is what a registry's wire format puts in front, for example the magic byte and the schema id.
     """
-    if EVENT_TIME_US_MIN <= event.event_time_us <= EVENT_TIME_US_MAX:
-        try:
-            return event_bytes(event, header)
-        except (KeyError, ValueError, OverflowError, TypeError, struct.error):
-            pass  # a list, a long integer, half of a surrogate pair: rare, so that the common way does not look for them
+    twin, seq, sim_time, event_time_us, kind, entity, cause, payload = event
     out = io.BytesIO()
     out.write(header)
+    if _PLAIN.issuperset(map(type, payload.values())):
+        fields = {
+            "id": f"{twin}:{seq}",
+            "twin": twin,
+            "seq": seq,
+            "sim_time": sim_time,
+            "event_time": event_time_us,
+            "kind": kind,
+            "entity": entity,
+            "cause": _because(twin, cause),
+            "payload": payload,
+        }
+        try:
+            fastavro.schemaless_writer(out, _SCHEMA, fields)
+            if EVENT_TIME_US_MIN <= event_time_us <= EVENT_TIME_US_MAX:
+                return out.getvalue()
+        except (ValueError, OverflowError, TypeError):
+            pass  # an integer beyond 64 bits, half of a surrogate pair: rare, so that the common way does not look for them
+        out = io.BytesIO()
+        out.write(header)
     fastavro.schemaless_writer(out, _SCHEMA, _orderly(as_dict(event)))
     return out.getvalue()
 
