@@ -1,17 +1,23 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml README.md ./
-RUN python -m venv /opt/twin && /opt/twin/bin/pip install --no-cache-dir -r requirements.lock
+RUN python -m venv /opt/twin
 COPY models ./models
 COPY topics ./topics
 COPY twin_app ./twin_app
-RUN /opt/twin/bin/pip install --no-cache-dir --no-deps .
+# The lock holds the tools of the tests too: here it only says which versions.
+RUN /opt/twin/bin/pip install --no-cache-dir --constraint requirements.lock ".[otel]"
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 twin && mkdir -p /var/lib/twin && chown twin /var/lib/twin
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin twin \
+    && install -d -o twin -g twin /var/lib/twin
 COPY --from=build /opt/twin /opt/twin
-ENV PATH=/opt/twin/bin:$PATH TWIN_DATA_DIR=/var/lib/twin
-USER twin
+ENV PATH=/opt/twin/bin:$PATH TWIN_DATA_DIR=/var/lib/twin PYTHONUNBUFFERED=1
+USER 10001:10001
 VOLUME /var/lib/twin
+EXPOSE 6066
+# Alive, not ready: a worker that waits for brokers is not to be restarted.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('TWIN_WEB_PORT', '6066') + '/health', timeout=4)"]
 ENTRYPOINT ["twin"]
 CMD ["worker"]

@@ -7,7 +7,7 @@ TEST_PROCESSES ?= 2
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs simulate chaos clean
+.PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs check-deploy simulate chaos clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ bench-kernel: setup  ## the kernel against idiomatic SimPy, in one run
 
 bench-codecs: setup  ## our event encoder against bare fastavro, in one run
 	$(BIN)/python -m benchmarks.codecs
+
+check-deploy: setup  ## rules, dashboards and the chart, asked of promtool and helm themselves
+	deploy/check.sh
 
 simulate: setup  ## 10,000 simulations of the whole system; a failure is one line with the seed that repeats it
 	$(BIN)/python -m tests.dst --runs 10000

@@ -133,6 +133,20 @@ class SchemaRegistry:
 
         return await self._patiently(ask, f"schema id {schema_id}")
 
+    async def subjects(self) -> tuple[list[str], Mapping[str, str]]:
+        """All subjects, and the headers of the answer. Raises TwinError ``registry-unreachable``, ``registry-refused``."""
+
+        async def ask() -> tuple[list[str], Mapping[str, str]]:
+            url, method = self._client.url_manager.url_for("get_subjects")
+            response = await self._client.request(url, method=method)
+            if not response.is_success:
+                raise ClientError(
+                    "cannot list the subjects", http_code=response.status_code, server_traceback=response.text[:200]
+                )
+            return [str(name) for name in response.json()], response.headers
+
+        return await self._patiently(ask, "subjects")
+
     async def _set_level(self, subject: str, level: Level) -> None:
         async def change() -> None:
             try:

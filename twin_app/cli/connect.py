@@ -78,11 +78,15 @@ async def _started(client: Any, settings: Settings, timeout_s: float, stop: Call
 
 
 @contextlib.asynccontextmanager
-async def consumer(settings: Settings, timeout_s: float) -> AsyncIterator[AIOKafkaConsumer]:
-    """A read-committed consumer without a group, to be assigned by hand: watching never disturbs a worker."""
+async def consumer(settings: Settings, timeout_s: float, *, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    """A read-committed consumer to be assigned by hand: it joins no group, so that watching never disturbs a worker.
+
+    `group` only says under which name it may commit.
+    """
     client = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
         **client_security(settings),
+        group_id=group,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -119,18 +123,25 @@ async def producer(
             await client.stop()
 
 
-async def partitions_of(settings: Settings, timeout_s: float, *topics: str) -> list[TopicPartition]:
-    """Every partition of these topics. Raises TwinError `unknown-topic`, `broker-unreachable`."""
+@contextlib.asynccontextmanager
+async def admin(settings: Settings, timeout_s: float) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client."""
     client = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings))
     await _started(client, settings, timeout_s, client.close)
     try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def partitions_of(settings: Settings, timeout_s: float, *topics: str) -> list[TopicPartition]:
+    """Every partition of these topics. Raises TwinError `unknown-topic`, `broker-unreachable`."""
+    async with admin(settings, timeout_s) as client:
         # Listed first: asking for a topic by name may create it, with the broker's defaults.
         known = frozenset(await within(settings, timeout_s, client.list_topics()))
         for topic in topics:
             if topic not in known:
                 raise unknown_topic(settings, topic)
         described = await within(settings, timeout_s, client.describe_topics(list(topics)))
-    finally:
-        await client.close()
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
     return [TopicPartition(topic, partition) for topic in topics for partition in range(counts[topic])]

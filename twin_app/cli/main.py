@@ -16,7 +16,24 @@ from twin_app.cli.output import ExitCode
 
 VERBS = {
     name: f"twin_app.cli.{name}"
-    for name in ("check", "run", "forecast", "whatif", "topics", "broker", "worker", "send", "watch", "replay", "diff", "config")
+    for name in (
+        "check",
+        "run",
+        "forecast",
+        "whatif",
+        "topics",
+        "broker",
+        "worker",
+        "send",
+        "watch",
+        "replay",
+        "diff",
+        "status",
+        "doctor",
+        "config",
+        "metrics",
+        "reset",
+    )
 } | {"dead-letters": "twin_app.cli.dead_letters", "demo": "twin_app.cli.demo.verb"}
 """Each verb is the function, or the group of verbs, of its name in this module, imported when it is called: `twin check` needs no
 Kafka."""

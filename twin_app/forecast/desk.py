@@ -67,6 +67,8 @@ class Request:
     command: str | None = None
     timestamp_ms: int | None = None
     not_before: float = 0.0
+    answered: bool = False
+    """A revision was sent."""
 
     @property
     def trigger(self) -> str:

@@ -70,7 +70,10 @@ class PartitionDriver:
         """Duration of the last commit, and of all together, in seconds."""
         self.waiting = Waiting()
         """What it waits for outside of the process: brokers, the registry."""
+        self.recovery_s = 0.0
+        """From the beginning of the fence to being open."""
         self._replay: Replay | None = None
+        self._fenced_s = 0.0
         self._hosting, self._stores = hosting, stores
         self._pause, self._surroundings = pause, surroundings
         self._failpoints = Failpoints(settings.failpoints)
@@ -85,6 +88,7 @@ class PartitionDriver:
 
     async def fence(self) -> None:
         """Step 1 of recovery: be the only owner. Raises KafkaError."""
+        self._fenced_s = loop_s()
         await self._transactions.fence()
         self.state = State.RECOVERING
 
@@ -105,6 +109,7 @@ class PartitionDriver:
             self.settings.intake_bytes_max,
             lambda paused: self._pause(self.partition, paused),
         )
+        self.recovery_s = loop_s() - self._fenced_s
         log.info(
             "partition-ready",
             partition=self.partition,
@@ -129,6 +134,11 @@ class PartitionDriver:
             records = behind[1:]
 
     # -- status
+
+    @property
+    def replayed_ticks(self) -> int:
+        """Cycles that were run again when the partition was opened."""
+        return 0 if self._replay is None else self._replay.ticks
 
     def status(self, log_end: int | None = None, changelog: Progress | None = None) -> PartitionStatus:
         """How it stands. `log_end`: the end of the config log as the last fetch knew it; `changelog`: while that is read."""

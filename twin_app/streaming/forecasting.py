@@ -70,8 +70,26 @@ class Forecasting:
         self._early: list[Request] = []
         self._seen: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self.observe: Callable[[Request, Revised], None] | None = None
+        """Told of every revision before it is sent."""
         self._feed = Feed()
         self.enquiries = Enquiries(self._feed, self._avro, self._find, lambda: self._desk, self._on_enquiry)
+
+    # -- figures
+    @property
+    def waiting(self) -> int:
+        """Requests whose turn has not come."""
+        return len(self._early) if self._desk is None else self._desk.waiting
+
+    @property
+    def dropped(self) -> int:
+        """Requests dropped since too many waited."""
+        return 0 if self._desk is None else self._desk.dropped
+
+    @property
+    def processes(self) -> int:
+        """Processes for forks, once they are started."""
+        return 0 if self._desk is None else self._pool.size
 
     # -- life
     async def prepare(self) -> None:
@@ -239,6 +257,9 @@ class Forecasting:
     async def _publish(self, request: Request, revised: Revised) -> None:
         """Send one revision. What cannot be sent is lost, with a word: a newer one comes."""
         assert self._producer is not None
+        if self.observe is not None:
+            self.observe(request, revised)
+        request.answered = True
         self._feed.put(Published(request.twin, request.trigger, revised))
         body = revised.body
         try:

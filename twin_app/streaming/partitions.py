@@ -51,6 +51,7 @@ class Partitions:
         self._settings, self._hosting = settings, hosting
         self._stores, self._pause, self._rejoin = stores, pause, rejoin
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self.transactions_lost = 0
         self._lost_in_a_row = 0
         self._rejoining: asyncio.TimerHandle | None = None
 
@@ -159,6 +160,7 @@ class Partitions:
             self.surroundings.end_process(
                 EXIT_CYCLE_FAILED, "cycle-failed", error, partition=driver.partition, position=_position(driver)
             )
+        self.transactions_lost += 1
         self._lost_in_a_row = 1 if driver.cycles else self._lost_in_a_row + 1
         log.warning("transaction-lost", partition=driver.partition, error=str(error), goes_on="the group is joined anew")
         if self._lost_in_a_row > LOST_IN_A_ROW_MAX:

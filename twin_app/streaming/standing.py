@@ -13,6 +13,7 @@ from twin_app.streaming.driver import PartitionDriver
 from twin_app.streaming.enquiries import Enquiries
 from twin_app.streaming.hosting import Follower, Hosting
 from twin_app.streaming.status import PartitionStatus, Reason, State, Why, WorkerStatus
+from twin_app.streaming.store import PartitionStore
 from twin_app.streaming.surroundings import loop_s
 
 if TYPE_CHECKING:
@@ -79,6 +80,15 @@ class Standing:
     def drivers(self) -> dict[int, PartitionDriver]:
         """The partitions that are assigned to this worker."""
         return {} if self._app is None else dict(self._app.partitions.drivers)
+
+    def stores(self) -> dict[str, PartitionStore]:
+        """The local state, by table."""
+        return {} if self._app is None else {name: table.store for name, table in self._app.tables.items() if table.store}
+
+    @property
+    def transactions_lost(self) -> int:
+        """Since the worker was started."""
+        return 0 if self._app is None else self._app.partitions.transactions_lost
 
     def owners(self) -> dict[int, str]:
         """Partition -> URL of the worker that has it, as the group's leader told all members with the last assignment."""

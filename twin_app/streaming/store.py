@@ -95,6 +95,15 @@ class PartitionStore(rocksdb.Store):
                 db = self._dbs[partition] = memory
         db.put([*rows, (self.offset_key, str(offset).encode())])
 
+    def sizes(self) -> tuple[int, int]:
+        """What the open databases take on the disk and in memory, in bytes, as RocksDB counts them."""
+        on_disk = in_memory = 0
+        for db in self._dbs.values():
+            if isinstance(db, Rdict):
+                on_disk += _property(db, "rocksdb.total-sst-files-size")
+                in_memory += sum(_property(db, name) for name in ("rocksdb.cur-size-all-mem-tables", "rocksdb.block-cache-usage"))
+        return on_disk, in_memory
+
     def wipe(self, partition: int) -> None:
         """Throw the local copy of a partition away."""
         self._close(partition)
@@ -177,3 +186,7 @@ class PartitionStore(rocksdb.Store):
         db = self._dbs.pop(partition, None)
         if db is not None:
             db.close()
+
+
+def _property(db: Rdict, name: str) -> int:
+    return int(db.property_int_value(name) or 0)
