@@ -99,6 +99,7 @@ class Settings(SecuritySettings):
     # -- the rest
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
+    traces: bool = Field(False, description="OpenTelemetry traces of commands with a traceparent; see also its OTEL_ variables")
     metrics_twins: int = Field(100, ge=0, le=10_000, description="twins of a worker that have Prometheus metrics of their own")
     failpoints: str = Field("", description="tests only: name:probability,... at which the process kills itself")
 

@@ -12,13 +12,18 @@ from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
 from twin_app.streaming.forecasting import Forecasting
 from twin_app.streaming.hosting import Follower, Rows
+from twin_app.streaming.tracing import Tracing
 
 
 class TwinHosting:
     """Opens partition hosts that read and write by the topics' serializers."""
 
-    def __init__(self, settings: Settings, contracts: Contracts, follower: Follower | None = None) -> None:
+    def __init__(
+        self, settings: Settings, contracts: Contracts, follower: Follower | None = None, tracing: Tracing | None = None
+    ) -> None:
         self.contracts, self.follower = contracts, follower
+        self.followers: tuple[Follower, ...] = () if tracing is None else (tracing,)
+        self._tracing = tracing
         self._settings = HostSettings(
             config_topic=settings.config_topic,
             watermark_delay_us=settings.watermark_delay_ms * 1000,
@@ -27,7 +32,8 @@ class TwinHosting:
         )
 
     def open(self, partition: int, rows: Rows) -> PartitionHost:
-        return PartitionHost.open(partition, rows, self.contracts, self.contracts.parse, self._settings)
+        contracts = self.contracts if self._tracing is None else self._tracing.contracts(self.contracts, partition)
+        return PartitionHost.open(partition, rows, contracts, contracts.parse, self._settings)
 
     async def resolve(self, records: Sequence[ConfigRecord]) -> None:
         await self.contracts.resolve(records)
@@ -42,10 +48,11 @@ async def prepare(settings: Settings) -> tuple[Settings, TwinHosting]:
         client_settings=client_security(settings),
     )
     settings = settings.model_copy(update={"partitions": counts[settings.config_topic]})
+    tracing = Tracing.from_settings(settings)
     contracts = Contracts(settings.topics, registry_of(settings))
     await contracts.prepare()
     if not settings.forecast_workers:
-        return settings, TwinHosting(settings, contracts)
+        return settings, TwinHosting(settings, contracts, None, tracing)
     forecasting = Forecasting(settings, contracts.registry)
     await forecasting.prepare()
-    return settings, TwinHosting(settings, contracts, forecasting)
+    return settings, TwinHosting(settings, contracts, forecasting, tracing)

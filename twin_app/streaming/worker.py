@@ -65,8 +65,9 @@ async def _run(settings: Settings, prepare: Prepare, standing: Standing) -> None
         return
     settings, hosting = preparing.result()
     standing.hosting, standing.forecasting = hosting, hosting.follower
-    if standing.followers:
-        hosting.follower = Followers([*([hosting.follower] if hosting.follower is not None else []), *standing.followers])
+    followers = [*standing.followers, *getattr(hosting, "followers", ())]
+    if followers:
+        hosting.follower = Followers([*([hosting.follower] if hosting.follower is not None else []), *followers])
     _banner(settings)
     async for attempt in _until_connected(settings, stop):
         with attempt:
