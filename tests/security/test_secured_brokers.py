@@ -141,6 +141,7 @@ async def test_a_worker_lives_on_a_secured_broker(
         assert b"hush" not in sent
         seen = await twin(workers, "watch", "--from-beginning", "--json", "--count", "1", "--timeout", "40")
         assert orjson.loads(seen.splitlines()[0])["kind"] == "twin-registered"
+        assert b"hush" not in await twin(workers, "doctor", "--json", "--timeout", "30")
         assert await workers.terminate(0) == 0
         # Once more, with local state lost: Faust's recovery reads the changelogs over the same connection.
         workers.start(1)

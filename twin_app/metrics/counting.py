@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import orjson
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from twin_app.forecast import Request, Revised
 from twin_app.metrics import catalogue as c
@@ -40,6 +40,7 @@ class Counting:
         self._first_answer_s = histogram(c.FORECAST_FIRST_SECONDS, registry)
         self._revisions = counter(c.FORECAST_REVISIONS, registry)
         self._words: dict[str, set[str]] = {}
+        self._children: dict[tuple[Counter, str], Counter] = {}
         self._told: dict[int, tuple[int, int]] = {}
         """Partition -> its events and commands, as they were counted last."""
 
@@ -55,22 +56,26 @@ class Counting:
         partition = str(driver.partition)
         events, commands = self._told.get(driver.partition, (cycle.tick.events, driver.commands))
         self._told[driver.partition] = (cycle.tick.events, driver.commands)
-        self._cycles.labels(partition).inc()
-        self._events.labels(partition).inc(max(0, cycle.tick.events - events))
-        self._commands.labels(partition).inc(max(0, driver.commands - commands))
+        self._add(self._cycles, partition, 1)
+        self._add(self._events, partition, max(0, cycle.tick.events - events))
+        self._add(self._commands, partition, max(0, driver.commands - commands))
         self._commit_s.observe(driver.commit_s)
         for accepted in cycle.accepted:
-            self._accepted.labels(self._word("kind", accepted.command.kind)).inc()
-        for output in cycle.outputs:
-            topic = self._word("topic", output.topic)
-            self._records.labels(topic).inc()
-            self._bytes.labels(topic).inc(len(output.value))
+            self._add(self._accepted, self._word("kind", accepted.command.kind), 1)
+        written: dict[str, tuple[int, int]] = {}
+        for output in cycle.outputs:  # summed up first: a counter is dearer than an addition, and there may be thousands
+            count, size = written.get(output.topic, (0, 0))
+            written[output.topic] = count + 1, size + len(output.value)
             if output.topic == self._dead_letters_topic:
-                self._dead_letters.labels(self._word("code", _code_of(output.value))).inc()
+                self._add(self._dead_letters, self._word("code", _code_of(output.value)), 1)
+        for topic, (count, size) in written.items():
+            word = self._word("topic", topic)
+            self._add(self._records, word, count)
+            self._add(self._bytes, word, size)
         saved = [len(row.value or b"") for row in cycle.rows if row.table == CHECKPOINT_TABLE]
         if saved:
-            self._checkpoints.labels(partition).inc()
-            self._checkpoint_bytes.labels(partition).inc(sum(saved))
+            self._add(self._checkpoints, partition, 1)
+            self._add(self._checkpoint_bytes, partition, sum(saved))
 
     def closed(self, driver: PartitionDriver) -> None:
         self._told.pop(driver.partition, None)
@@ -93,6 +98,13 @@ class Counting:
             self._forecasts.labels(request.reason, outcome).inc()
 
     # -- inside
+
+    def _add(self, counter: Counter, label: str, amount: int) -> None:
+        """Add to a counter with one label. Looking a label up in the client is dearer than all else here: it is done once."""
+        child = self._children.get((counter, label))
+        if child is None:
+            child = self._children[counter, label] = counter.labels(label)
+        child.inc(amount)
 
     def _word(self, label: str, word: str) -> str:
         known = self._words.setdefault(label, set())

@@ -147,9 +147,18 @@ def _banner(settings: Settings) -> None:
         registry=settings.registry_shown,
         security=settings.security_protocol,
         config_topic=settings.config_topic,
-        clock_topic=settings.clock_topic,
+        topics=[spec.name for spec in settings.topics.all()],
         partitions=settings.partitions,
         guarantee="exactly once: one transaction per cycle, read committed",
         session_timeout_s=settings.session_timeout_s,
         state=str(settings.data_dir.absolute()),
+        local_copies=local_copies(settings),
+        recovery="fence the former owner, read the changelogs (local copies shorten that), replay since the checkpoint, go live",
+        standbys=settings.standby_replicas,
+        forecast_processes=settings.forecast_workers,
     )
+
+
+def local_copies(settings: Settings) -> int:
+    """Databases of table partitions that an earlier run left in the state folder."""
+    return sum(1 for _ in settings.data_dir.glob("**/CURRENT"))
