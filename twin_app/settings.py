@@ -72,9 +72,9 @@ class Settings(SecuritySettings):
     checkpoint_interval_s: float = Field(10.0, gt=0)
 
     # -- limits
-    batch_records_max: int = Field(500, ge=1, le=5_000, description="commands taken into one cycle")
+    batch_records_max: int = Field(2_000, ge=1, le=5_000, description="commands taken into one cycle")
     batch_bytes_max: int = Field(8 << 20, ge=1 << 20)
-    intake_records_max: int = Field(2_000, ge=1, description="commands waiting per partition before fetching pauses")
+    intake_records_max: int = Field(8_000, ge=1, description="commands waiting per partition before fetching pauses")
     intake_bytes_max: int = Field(32 << 20, ge=1 << 20)
     record_bytes_max: int = Field(15 << 20, ge=1 << 20, description="largest record written; changelog topics let 16 MiB through")
     store_cache_bytes: int = Field(16 << 20, ge=1 << 20, description="RocksDB block cache of one table partition")

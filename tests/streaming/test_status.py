@@ -54,7 +54,7 @@ async def test_a_live_partition_gives_no_reason(settings):
 async def test_a_flood_is_told_with_the_sizes_of_the_queue(settings):
     driver = await driver_with_host(settings)
     for offset in range(4):
-        driver.intake.offer(record(offset))
+        driver.intake.offer([record(offset)])
     stands = driver.status(log_end=900)
     assert stands.why.reason is Reason.INTAKE_FULL
     assert stands.intake.paused

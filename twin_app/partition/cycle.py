@@ -95,6 +95,8 @@ class HostSettings:
     """Aim for the calendar entries that one cycle executes: it bounds the size of a transaction."""
     entries_per_slice: int = 500
     """The event loop gets its turn after so many calendar entries: a few milliseconds."""
+    commands_per_slice: int = 50
+    """It also gets its turn after so many commands."""
     twins_max: int = 200_000
     """Twins that a partition hosts at most; a `register` beyond it is rejected."""
     epoch_age_us_max: int = 30 * 86_400 * 1_000_000

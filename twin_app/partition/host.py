@@ -128,10 +128,14 @@ class PartitionHost:
         target_us, everything = self._target(wall_us, backlog)
         self._telling.open(target_us)
         next_offset = self.meta.next_offset
+        taken = 0
         while self._held and (everything or self._held[0].timestamp_ms * 1000 <= target_us):
             record = self._held.popleft()
             next_offset = record.offset + 1
             yield from self._reception.take(record, target_us)
+            taken += 1
+            if taken % self.settings.commands_per_slice == 0:
+                yield
         ran = yield from self._advance_due(target_us)
         told = self._telling.close()
         self._pace.learn(told.entries)
