@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from tests.docs.pages import ROOT, SHELL, Page, anchors_of
 from twin_app.cli.main import app
-from twin_app.settings import NOT_SETTINGS, PREFIX, Settings
+from twin_app.settings import NOT_SETTINGS, PREFIX, Settings, secret_of_file
 
 FOLDERS = tuple(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
 NOT_OURS = ("http://", "https://", "mailto:")
@@ -100,7 +100,7 @@ def _services(text: str) -> Iterator[str]:
 def _settings(text: str) -> Iterator[str]:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in _SETTING.findall(text):
-        if name not in known and not name.startswith(NOT_SETTINGS):
+        if name not in known and not name.startswith(NOT_SETTINGS) and secret_of_file(name) is None:
             yield f"{name} is not a setting"
 
 

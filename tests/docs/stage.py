@@ -93,7 +93,8 @@ class Stage:
             "COLUMNS": "130",
             "TWIN_BOOTSTRAP_SERVERS": self.ports[BROKER],
             "TWIN_REGISTRY_URL": f"http://{self.ports[REGISTRY]}",
-            "TWIN_WEB_PORT": self.ports[WEB].rpartition(":")[2],
+            # A port that is set must be free, so only the pages that speak of it, with one worker, set it.
+            "TWIN_WEB_PORT": self.ports[WEB].rpartition(":")[2] if self._speaks_of(WEB) else "0",
             "TWIN_SESSION_TIMEOUT_S": "3",
             "TWIN_FORECAST_BUDGET_S": "1",
             "TWIN_FORECAST_WORKERS": "1" if "forecasts" in self.page.runs_with else "0",
@@ -103,6 +104,9 @@ class Stage:
             "PIP_NO_BUILD_ISOLATION": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
+
+    def _speaks_of(self, address: str) -> bool:
+        return any(address in block.text for block in self.page.blocks)
 
     def own(self, text: str) -> str:
         """The page's usual addresses as those of this stage."""
