@@ -66,7 +66,7 @@ def _figures(record: Record) -> Table:
         shown.add_column(scenario["name"], justify="right")
         shown.add_column("difference", justify="right")
     for total in record["baseline"]["totals"]:
-        row = [total["quantity"], _interval(total["mean"], total["mean_low"], total["mean_high"])]
+        row = [_short(total["quantity"]), _interval(total["mean"], total["mean_low"], total["mean_high"])]
         for scenario in scenarios:
             difference = next(found for found in scenario["differences"] if found["quantity"] == total["quantity"])
             row += [f"{difference['scenario']:.4g}", _interval(difference["mean"], difference["low"], difference["high"], "+")]
@@ -121,8 +121,13 @@ def _over_time(record: Record) -> Table:
                 sparkline(values, top),
                 f"{band[name]['now']:g} to {values[-1]:g} ({band[name]['q05'][-1]:g}-{band[name]['q95'][-1]:g})",
             ]
-        shown.add_row(name, *cells)
+        shown.add_row(_short(name), *cells)
     return shown
+
+
+def _short(quantity: str) -> str:
+    """Without the section that nearly all begin with: the columns beside it need the width of a usual terminal."""
+    return quantity.removeprefix("resources.")
 
 
 def _swing(band: Record) -> float:

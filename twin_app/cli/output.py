@@ -54,8 +54,9 @@ def quiet_libraries(debug: bool) -> None:
 
 
 def stdout() -> Console:
-    """The console of results. Made anew each time, since tests and pipes exchange the stream."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    """The console of results, wide where nobody looks. Made anew each time, since tests and pipes exchange the stream."""
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
 
 
 def stderr() -> Console:
