@@ -32,17 +32,13 @@ SUITES: dict[str, Suite] = {
 SUITE_LIMIT_S = 400.0
 
 
-async def _run(chosen: list[str], rounds: int, quick: bool, place: Stage) -> tuple[list[Figure], list[str]]:
-    figures: list[Figure] = []
-    cut: list[str] = []
-    for name in chosen:
-        typer.echo(f"{name} …", err=True)
-        try:
-            async with asyncio.timeout(SUITE_LIMIT_S):
-                figures += await SUITES[name](place, rounds, quick)
-        except TimeoutError:
-            cut.append(name)
-    return figures, cut
+async def _suite(name: str, rounds: int, quick: bool, place: Stage) -> list[Figure] | None:
+    """The suite's figures; None when it took too long."""
+    try:
+        async with asyncio.timeout(SUITE_LIMIT_S):
+            return await SUITES[name](place, rounds, quick)
+    except TimeoutError:
+        return None
 
 
 def main(
@@ -58,13 +54,17 @@ def main(
     load_before = report.load_average()
     with contextlib.ExitStack() as held:
         place = held.enter_context(stage())
-        broker = place.broker_name
-        figures, cut = asyncio.run(_run(chosen, 1 if quick else rounds, quick, place))
-    report.show([figure.row() for figure in figures])
-    if not quick:
-        report.write(save(figures), broker, load_before)
-    for name in cut:
-        typer.echo(f"{name} took longer than {SUITE_LIMIT_S:.0f} s and was cut off: its earlier rows are kept", err=True)
+        cut = 0
+        for name in chosen:
+            typer.echo(f"{name} …", err=True)
+            figures = asyncio.run(_suite(name, 1 if quick else rounds, quick, place))
+            if figures is None:
+                cut += 1
+                typer.echo(f"{name} took longer than {SUITE_LIMIT_S:.0f} s and was cut off: its earlier rows are kept", err=True)
+                continue
+            report.show([figure.row() for figure in figures])
+            if not quick:
+                report.write(save(figures), place.broker_name, load_before)
     raise typer.Exit(1 if cut else 0)
 
 

@@ -163,9 +163,9 @@ async def desflow(stage: Stage, name: str, jobs: int, python: str) -> float:
 
 
 async def measure(stage: Stage, rounds: int, quick: bool) -> list[Figure]:
-    events = events_of_a_line(20_000 if quick else 100_000)
+    events = events_of_a_line(20_000 if quick else 60_000)
     figures = [await way_out(stage, rounds, events)]
-    python, jobs = desflow_python(), 500 if quick else 3_000
+    python, jobs = desflow_python(), 500 if quick else 2_000
     ours, theirs = [], []
     for i in range(rounds):
         ours.append(await whole_worker(stage, f"worker-{i}", jobs))

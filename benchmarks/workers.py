@@ -33,7 +33,7 @@ async def drained(stage: Stage, name: str, commands: int, workers: int, partitio
 
 
 async def measure(stage: Stage, rounds: int, quick: bool) -> list[Figure]:
-    commands = 8_000 if quick else 40_000
+    commands = 4_000 if quick else 20_000
     one: list[float] = []
     two: list[float] = []
     wide: list[float] = []
