@@ -13,6 +13,7 @@ from models.clock import Tick
 from twin_app.partition import HostSettings, PartitionHost
 from twin_app.partition.checkpoints import Meta, twin_rows
 from twin_app.partition.cycle import CHECKPOINT_TABLE
+from twin_app.streaming.partitions import await_many_objects
 from twin_app.switchboard import LiveTwin
 
 ENTITIES = (10_000, 100_000)
@@ -32,6 +33,7 @@ def rows_of(entities: int) -> dict[bytes, bytes]:
 def opening(rounds: int, sizes: tuple[int, int]) -> Figure:
     """Milliseconds of CPU to have a partition open, per 10,000 entities: ten times the state against the state."""
     small, large = (rows_of(size) for size in sizes)
+    await_many_objects()  # as a worker does
     outbox, found = contracts(), ([], [])  # type: ignore[var-annotated]
     for _ in range(rounds):
         for rows, times, size in ((large, found[0], sizes[1]), (small, found[1], sizes[0])):

@@ -20,7 +20,9 @@ DEPTH_MAX = 200
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-_PLAIN = frozenset({str, float, int, bool, type(None)})
+_BRANCHES: dict[type, str] = {str: "string", float: "double", int: "long", bool: "boolean", type(None): "null"}
+"""By type, the branch of the payload's union: told it, fastavro need not look for it."""
+_CAUSE = "twin.events.Cause"
 _SCHEMA = fastavro.parse_schema(TwinEvent.avro_schema_to_python())
 
 
@@ -82,7 +84,7 @@ def encode_avro(event: EventRecord, header: bytes = b"") -> bytes:
     twin, seq, sim_time, event_time_us, kind, entity, cause, payload = event
     out = io.BytesIO()
     out.write(header)
-    if _PLAIN.issuperset(map(type, payload.values())):
+    try:
         fields = {
             "id": f"{twin}:{seq}",
             "twin": twin,
@@ -90,20 +92,29 @@ def encode_avro(event: EventRecord, header: bytes = b"") -> bytes:
             "sim_time": sim_time,
             "event_time": event_time_us,
             "kind": kind,
-            "entity": entity,
-            "cause": _because(twin, cause),
-            "payload": payload,
+            "entity": None if entity is None else ("long", entity),
+            "cause": _cause(twin, cause),
+            "payload": {name: (_BRANCHES[type(value)], value) for name, value in payload.items()},
         }
-        try:
-            fastavro.schemaless_writer(out, _SCHEMA, fields)
-            if EVENT_TIME_US_MIN <= event_time_us <= EVENT_TIME_US_MAX:
-                return out.getvalue()
-        except (ValueError, OverflowError, TypeError):
-            pass  # an integer beyond 64 bits, half of a surrogate pair: rare, so that the common way does not look for them
-        out = io.BytesIO()
-        out.write(header)
+        fastavro.schemaless_writer(out, _SCHEMA, fields)
+        if EVENT_TIME_US_MIN <= event_time_us <= EVENT_TIME_US_MAX:
+            return out.getvalue()
+    except (KeyError, ValueError, OverflowError, TypeError):
+        pass  # a list, an integer beyond 64 bits, half of a surrogate pair: rare, so that the common way does not look for them
+    out = io.BytesIO()
+    out.write(header)
     fastavro.schemaless_writer(out, _SCHEMA, _orderly(as_dict(event)))
     return out.getvalue()
+
+
+def _cause(twin: str, cause: SourceOffset | int | None) -> tuple[str, dict[str, Any]] | None:
+    """As `_because`, with the branches of all unions named."""
+    if cause is None:
+        return None
+    if isinstance(cause, int):
+        return _CAUSE, {"topic": None, "partition": None, "offset": None, "event": ("string", f"{twin}:{cause}")}
+    topic, partition, offset = cause
+    return _CAUSE, {"topic": ("string", topic), "partition": ("int", partition), "offset": ("long", offset), "event": None}
 
 
 def _because(twin: str, cause: SourceOffset | int | None) -> dict[str, Any] | None:
