@@ -179,7 +179,7 @@ def _position(driver: PartitionDriver) -> str:
 
 
 def await_many_objects() -> None:
-    """A recovery makes a state of any size, none of it garbage: looked at every few hundred objects, it takes three times as long."""
+    """A recovery makes a state of any size, none of it garbage: the usual looks at it would take as long as the recovery."""
     gc.set_threshold(YOUNG_OBJECTS_MAX, 20, 20)
 
 
