@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -12,6 +13,7 @@ import orjson
 import typer
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.errors import TwinError
 from twin_app.cli import connect, output
@@ -100,12 +102,19 @@ async def _replay(
         if topic is not None:
             sinks.append(await stack.enter_async_context(_topic(telling, topic)))
         for partition in telling.partitions:
-            whole &= await _replay_one(telling, partition, stretch, wanted, verify, sinks)
+            with _progress(silent, partition) as tell:
+                whole &= await _replay_one(telling, partition, stretch, wanted, verify, sinks, tell)
     return whole
 
 
 async def _replay_one(
-    telling: Telling, partition: int, stretch: Stretch, wanted: _Wanted, verify: bool, sinks: list[Any]
+    telling: Telling,
+    partition: int,
+    stretch: Stretch,
+    wanted: _Wanted,
+    verify: bool,
+    sinks: list[Any],
+    tell: Callable[[int, int], None],
 ) -> bool:
     ticks = records = 0
     last_tick_ms = None
@@ -119,6 +128,7 @@ async def _replay_one(
                 continue
             last_tick_ms = None if stretch.end is not None else told.tick.wall_us // 1000
             ticks += 1
+            tell(ticks, records)
             for record in told.outputs:
                 if checked is not None and record.topic == telling.specs.events.name:
                     await telling.reader.resolve([record.value])
@@ -139,6 +149,23 @@ async def _replay_one(
     gone = f"; {checked.gone:,} older than the topic keeps" if checked.gone else ""
     output.note(f"{summary}; {checked.compared:,} events are byte for byte as consumers read them{gone}")
     return True
+
+
+@contextlib.contextmanager
+def _progress(shown: bool, partition: int) -> Iterator[Callable[[int, int], None]]:
+    """How far it is, on a terminal, while no records are shown; nothing on a pipe. How much there is, is not known beforehand."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=output.stderr(),
+        transient=True,
+        disable=not shown or not sys.stderr.isatty(),
+    ) as progress:
+        task = progress.add_task(f"partition {partition}", total=None)
+        yield lambda ticks, records: progress.update(
+            task, description=f"partition {partition}: {ticks:,} ticks, {records:,} records"
+        )
 
 
 class _Console:
