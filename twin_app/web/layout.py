@@ -66,7 +66,7 @@ def layers_of(nodes: Sequence[str], edges: Sequence[tuple[str, str]], back: set[
 
 
 def rows_of(nodes: Sequence[str], edges: Sequence[tuple[str, str]], layer: Mapping[str, int]) -> dict[str, float]:
-    """The row of each node: layers are centred on one another."""
+    """The row of each node: the order that crosses least, then as straight as the room allows."""
     columns: dict[int, list[str]] = {}
     for node in nodes:
         columns.setdefault(layer[node], []).append(node)
@@ -88,8 +88,31 @@ def rows_of(nodes: Sequence[str], edges: Sequence[tuple[str, str]], layer: Mappi
             column.sort(key=lambda node: wanted[node])
             for place, node in enumerate(column):
                 row[node] = float(place)
-    height = max((len(column) for column in columns.values()), default=1)
-    for column in columns.values():
-        for place, node in enumerate(column):
-            row[node] = place + (height - len(column)) / 2
-    return row
+    for sweep in range(SWEEPS):
+        for number in sorted(columns, reverse=sweep % 2 == 1):
+            column = columns[number]
+            wanted = [_mean([row[other] for other in neighbours[node] if other != node], row[node]) for node in column]
+            for node, place in zip(column, spaced(wanted), strict=True):
+                row[node] = place
+    top = min(row.values(), default=0.0)
+    return {node: round(place - top, 3) for node, place in row.items()}
+
+
+def spaced(wanted: Sequence[float]) -> list[float]:
+    """Places in the same order, at least 1 apart, as near to the wanted ones as that allows (least squares).
+
+    Less its number, each place must not fall: isotonic regression by pooling neighbours that are out of order.
+    """
+    pools: list[tuple[float, int]] = []  # mean, size
+    for number, place in enumerate(wanted):
+        mean, size = place - number, 1
+        while pools and pools[-1][0] > mean:
+            before, count = pools.pop()
+            mean, size = (before * count + mean * size) / (count + size), count + size
+        pools.append((mean, size))
+    flat = [mean for mean, size in pools for _ in range(size)]
+    return [mean + number for number, mean in enumerate(flat)]
+
+
+def _mean(places: Sequence[float], default: float) -> float:
+    return sum(places) / len(places) if places else default

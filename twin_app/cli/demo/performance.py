@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from models.errors import TwinError
+from twin_app.cli import connect
 from twin_app.cli.decoding import EventReader
+from twin_app.cli.demo.plant import WORKSHOP, WORKSHOP_NAME
 from twin_app.cli.demo.stage import Stage
 from twin_app.cli.demo.story import Story
 from twin_app.cli.golden import retell
 from twin_app.cli.history import count_records, read_history
+from twin_app.cli.send import registration
 from twin_app.cli.verdict import Finding, judge
 from twin_app.partition import HostSettings
 from twin_app.partition.contracts import Contracts
@@ -30,8 +34,18 @@ READ_S = 30.0
 PICTURE_EVERY_S = 0.2
 
 
-async def perform(folder: Path, bootstrap: str | None, registry: str | None, teller: Teller, timeout_s: float) -> list[Finding]:
-    """Play, then check. Raises TwinError when the story cannot be played to its end."""
+async def perform(
+    folder: Path,
+    bootstrap: str | None,
+    registry: str | None,
+    teller: Teller,
+    timeout_s: float,
+    stay: Callable[[list[Finding]], None] | None = None,
+) -> list[Finding]:
+    """Play, then check. Raises TwinError when the story cannot be played to its end.
+
+    With `stay` the workers go on after the check, which it is told, until the task is cancelled.
+    """
     stage = Stage(folder, bootstrap, registry, lambda sentence: teller.tell("demo", sentence))
     try:
         async with asyncio.timeout(timeout_s):
@@ -42,18 +56,40 @@ async def perform(folder: Path, bootstrap: str | None, registry: str | None, tel
                 await story.play()
             finally:
                 pictures.cancel()
-            for worker in stage.workers:
-                worker.ask_to_stop()
-            return await _check(stage.settings, teller)
+            if stay is None:
+                for worker in stage.workers:
+                    worker.ask_to_stop()
+            findings = await _check(stage.settings, teller)
     except TimeoutError as error:
         raise TwinError(
             "demo-stalled", f"the demo did not end within {timeout_s:g} s", remedy="see the logs: `twin demo --keep DIR`"
         ) from error
+    else:
+        if stay is not None:
+            stay(findings)
+            await _go_on(stage, teller)
+        return findings
     finally:
         if bootstrap is not None:
             with contextlib.suppress(KafkaError, TimeoutError, AttributeError):
                 await asyncio.wait_for(_remove_topics(stage.settings), READ_S)
         stage.processes.end()
+
+
+async def _go_on(stage: Stage, teller: Teller) -> None:
+    """A workshop that never runs out of work, for as long as somebody wants to look at it."""
+    async with connect.producer(stage.settings, READ_S) as writer:
+        outgoing = registration(WORKSHOP, "the demo's workshop")
+        sending = writer.send_and_wait(stage.settings.config_topic, outgoing.value, key=outgoing.key)
+        await connect.within(stage.settings, READ_S, sending)
+    stage.listen()
+    page = next(stage.pages[worker] for worker in stage.workers if worker.alive and worker in stage.pages)
+    teller.tell("demo", f"the plant goes on, with a workshop beside the lines: {page}#{WORKSHOP_NAME} (Ctrl-C ends it)")
+    while True:
+        await asyncio.sleep(1.0)
+        for worker in stage.workers:
+            if not worker.alive and worker.popen.returncode >= 0:
+                raise worker.died()
 
 
 async def _show(story: Story, teller: Teller) -> None:

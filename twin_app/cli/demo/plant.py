@@ -48,6 +48,53 @@ watch:
   starving: {{for: 5}}
 """
 
+WORKSHOP_NAME = "Workshop"
+WORKSHOP = f"""
+twin: {WORKSHOP_NAME}
+description: A workshop with rework, a paint tank and a shelf; a minute takes a second
+time: {{unit: minutes, factor: 0.0166667}}
+seed: 2026
+resources:
+  cut: {{capacity: 1, max_capacity: 3}}
+  weld:
+    capacity: 2
+    max_capacity: 4
+    breakdown: {{time_to_failure: {{exponential: {{mean: 240}}}}, repair: {{lognormal: {{mean: 15, sd: 5}}}}}}
+  paint: {{capacity: 1, max_capacity: 3}}
+  pack: {{capacity: 1, max_capacity: 3}}
+containers:
+  colour: {{capacity: 60, level: 45}}
+stores:
+  shelf: {{capacity: 30}}
+services:
+  cutting: {{normal: {{mean: 3.2, sd: 0.6, min: 0.5}}}}
+  welding: {{lognormal: {{mean: 6.5, sd: 2}}}}
+  painting: {{triangular: {{low: 2, mode: 3, high: 5}}}}
+  packing: {{exponential: {{mean: 2.4}}}}
+arrivals:
+  orders: {{interarrival: {{exponential: {{mean: 4.0}}}}, flow: make}}
+  refill: {{interarrival: {{constant: 20}}, flow: fill}}
+  trucks: {{interarrival: {{exponential: {{mean: 4.0}}}}, flow: ship}}
+flows:
+  make:
+    - process: {{resource: cut, service: cutting}}
+    - again: {{process: {{resource: weld, service: welding}}}}
+    - branch: [{{weight: 0.1, go: again}}, {{weight: 0.9, go: next}}]
+    - get: {{container: colour, amount: 2}}
+    - process: {{resource: paint, service: painting}}
+    - process: {{resource: pack, service: packing}}
+    - put: {{store: shelf}}
+  fill:
+    - put: {{container: colour, amount: 10, patience: 5}}
+  ship:
+    - get: {{store: shelf, patience: 60}}
+    - emit: order-shipped
+watch:
+  bottleneck: {{queue: 6, for: 5}}
+  growing: {{by: 3}}
+  starving: {{for: 10}}
+"""
+
 
 def line(twin: str, *, interarrival: float = 4.0, factor: float = SECONDS_PER_MINUTE / 60, orders: int = ORDERS) -> Blueprint:
     """The blueprint of one line; `interarrival` in minutes, `factor` in wall time over simulated time."""

@@ -32,6 +32,8 @@ class Stage:
         self.replayed: dict[int, dict[str, Any]] = {}
         """Partition -> what its last owner said when it was ready."""
         self.workers: list[Process] = []
+        self.pages: dict[Process, str] = {}
+        """Worker -> address of its live page."""
         self.settings: Settings
         self._given = (bootstrap, registry)
         self.processes = Processes(folder, {})
@@ -98,6 +100,8 @@ class Stage:
                 if record.get("event") == "partition-ready":
                     self.owners[record["partition"]] = worker
                     self.replayed[record["partition"]] = record
+                elif record.get("event") == "web-listening":
+                    self.pages[worker] = str(record["url"])
                 elif record.get("event") == "partitions-released":
                     for partition in record["partitions"]:
                         if self.owners.get(partition) is worker:

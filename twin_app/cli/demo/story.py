@@ -73,6 +73,10 @@ class Story:
         async def until(holds: Callable[[], bool], what: str, timeout_s: float = STEP_S) -> None:
             await self._until(holds, timeout_s, what, listening)
 
+        if survivor in stage.pages:
+            self.tell(
+                "demo", f"to watch it in a browser: {stage.pages[survivor]}#{BROKEN_LINE} (`twin demo --stay` keeps it running)"
+            )
         self.tell("you", f"register {BROKEN_LINE}, to live on {victim.name}, and {neighbour}, on {survivor.name}")
         self.tell("you", f"a minute there takes {SECONDS_PER_MINUTE:g} s here")
         for name, interarrival in ((BROKEN_LINE, 4.0), (neighbour, 5.0)):

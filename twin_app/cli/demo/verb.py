@@ -37,6 +37,10 @@ def demo(
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="DIR", help="Keep logs and data in this folder.", show_default=False)
     ] = None,
+    stay: Annotated[
+        bool,
+        typer.Option("--stay", help="Go on after the check, until Ctrl-C: the live page stays open, with a workshop at work."),
+    ] = False,
     timeout: Timeout = 150.0,
     as_json: Json = False,
 ) -> None:
@@ -50,9 +54,34 @@ def demo(
     from twin_app.cli.demo.performance import perform  # Kafka's clients take a while to import
 
     with _folder(keep) as folder, _ends_in_order(), _without_settings(), Teller(as_json) as teller:
+        if stay:
+            _play_and_stay(folder, bootstrap, registry, teller, timeout, as_json)
+            return
         findings = connect.run_async(perform(folder, bootstrap, registry, teller, timeout))
     _verdict(findings, teller, as_json)
     if not all(finding.holds for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _play_and_stay(
+    folder: Path, bootstrap: str | None, registry: str | None, teller: Teller, timeout_s: float, as_json: bool
+) -> None:
+    """Tell the verdict, then go on until Ctrl-C, which is the proper end of it."""
+    from twin_app.cli.demo.performance import perform
+
+    told: list[Any] = []
+
+    def tell(findings: list[Any]) -> None:
+        told.extend(findings)
+        teller.leave_picture()
+        _verdict(findings, teller, as_json)
+
+    try:
+        connect.run_async(perform(folder, bootstrap, registry, teller, timeout_s, tell))
+    except KeyboardInterrupt:
+        if not told:
+            raise
+    if not all(finding.holds for finding in told):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -72,8 +101,13 @@ class Teller:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.leave_picture()
+
+    def leave_picture(self) -> None:
+        """The picture of the lines is not drawn any more."""
         if self._live is not None:
             self._live.stop()
+            self._live = None
 
     @property
     def elapsed_s(self) -> float:
