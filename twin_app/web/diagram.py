@@ -16,6 +16,8 @@ from twin_app.web.layout import EDGES_MAX, NODES_MAX, back_edges, layers_of, row
 from twin_app.web.shapes import Diagram, Edge, Node
 
 LABEL_CHARS_MAX = 40
+HEAVY = 8.0
+"""A machine or stock against an arrival or an end: the ways between machines are drawn straight."""
 BLOCKS = ("loop", "retry")
 
 
@@ -193,7 +195,8 @@ def diagram(blueprint: Blueprint) -> Diagram:
     back = back_edges(names, plain)
     layer = layers_of(names, plain, back)
     low = min(layer.values(), default=0)
-    row = rows_of(names, plain, layer)
+    weight = {node: HEAVY if walk.nodes[node][0] in ("resource", "container", "store") else 1.0 for node in names}
+    row = rows_of(names, plain, layer, weight)
     return Diagram(
         twin=blueprint.twin,
         blueprint_hash=blueprint_hash(blueprint),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 SWEEPS = 8
+STRAIGHTENINGS = 40
 NODES_MAX = 400
 EDGES_MAX = 2_000
 
@@ -65,8 +66,13 @@ def layers_of(nodes: Sequence[str], edges: Sequence[tuple[str, str]], back: set[
     return layer
 
 
-def rows_of(nodes: Sequence[str], edges: Sequence[tuple[str, str]], layer: Mapping[str, int]) -> dict[str, float]:
-    """The row of each node: the order that crosses least, then as straight as the room allows."""
+def rows_of(
+    nodes: Sequence[str], edges: Sequence[tuple[str, str]], layer: Mapping[str, int], weight: Mapping[str, float]
+) -> dict[str, float]:
+    """The row of each node: the order that crosses least, then as straight as the room allows.
+
+    `weight` of a node: the way between two heavy ones is made straight at the cost of the light ones.
+    """
     columns: dict[int, list[str]] = {}
     for node in nodes:
         columns.setdefault(layer[node], []).append(node)
@@ -88,31 +94,32 @@ def rows_of(nodes: Sequence[str], edges: Sequence[tuple[str, str]], layer: Mappi
             column.sort(key=lambda node: wanted[node])
             for place, node in enumerate(column):
                 row[node] = float(place)
-    for sweep in range(SWEEPS):
+    for sweep in range(STRAIGHTENINGS):
         for number in sorted(columns, reverse=sweep % 2 == 1):
             column = columns[number]
-            wanted = [_mean([row[other] for other in neighbours[node] if other != node], row[node]) for node in column]
-            for node, place in zip(column, spaced(wanted), strict=True):
+            wanted = []
+            for node in column:
+                pulls = [(row[other], weight[other] * weight[node]) for other in neighbours[node] if other != node]
+                pulls.append((row[node], 1.0))
+                wanted.append(sum(place * pull for place, pull in pulls) / sum(pull for _, pull in pulls))
+            for node, place in zip(column, spaced(wanted, [weight[node] for node in column]), strict=True):
                 row[node] = place
     top = min(row.values(), default=0.0)
     return {node: round(place - top, 3) for node, place in row.items()}
 
 
-def spaced(wanted: Sequence[float]) -> list[float]:
-    """Places in the same order, at least 1 apart, as near to the wanted ones as that allows (least squares).
+def spaced(wanted: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Places in the same order, at least 1 apart, as near to the wanted ones as that allows (weighted least squares).
 
     Less its number, each place must not fall: isotonic regression by pooling neighbours that are out of order.
     """
-    pools: list[tuple[float, int]] = []  # mean, size
-    for number, place in enumerate(wanted):
+    pools: list[tuple[float, float, int]] = []  # mean, weight, size
+    for number, (place, weight) in enumerate(zip(wanted, weights, strict=True)):
         mean, size = place - number, 1
         while pools and pools[-1][0] > mean:
-            before, count = pools.pop()
-            mean, size = (before * count + mean * size) / (count + size), count + size
-        pools.append((mean, size))
-    flat = [mean for mean, size in pools for _ in range(size)]
+            before, heft, count = pools.pop()
+            mean = (before * heft + mean * weight) / (heft + weight)
+            weight, size = heft + weight, size + count
+        pools.append((mean, weight, size))
+    flat = [mean for mean, _, size in pools for _ in range(size)]
     return [mean + number for number, mean in enumerate(flat)]
-
-
-def _mean(places: Sequence[float], default: float) -> float:
-    return sum(places) / len(places) if places else default
