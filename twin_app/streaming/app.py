@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import faust
@@ -18,6 +19,8 @@ from twin_app.streaming.tables import TwinTable, TwinTableManager
 
 STREAM_BUFFER_MAX = 16
 """Fetches between Faust's consumer and the agent, all partitions together."""
+NO_WEB = ".invalid"
+"""Ends the host name that a worker without a web server tells to the group."""
 TABLES = (CHECKPOINT_TABLE, REGISTRY_TABLE)
 
 
@@ -54,7 +57,8 @@ def create_app(settings: Settings, hosting: Hosting, url: str | None = None) -> 
         broker_rebalance_timeout=settings.rebalance_timeout_s,
         broker_request_timeout=settings.request_timeout_s,
         worker_redirect_stdouts=False,
-        **({} if url is None else {"canonical_url": url}),
+        # Every member needs a URL of its own; one under .invalid is never called.
+        canonical_url=url or f"http://{uuid.uuid4().hex}{NO_WEB}",
         TableManager=TwinTableManager,
         Table=TwinTable,
     )

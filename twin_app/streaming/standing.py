@@ -96,7 +96,12 @@ class Standing:
             return {}
         changelog = self._app.settings.topics.checkpoint_changelog.name
         told = self._app.assignor.tables_metadata()
-        return {partition: str(url) for url, topics in told.items() for partition in topics.get(changelog, ())}
+        return {
+            partition: str(url)
+            for url, topics in told.items()
+            if not str(url).rstrip("/").endswith(".invalid")
+            for partition in topics.get(changelog, ())
+        }
 
     async def tell(self) -> None:
         """Log when a partition begins to wait and when it goes on, and how far its recovery is. Until cancelled."""

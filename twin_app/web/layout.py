@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 SWEEPS = 8
 STRAIGHTENINGS = 40
+NEARLY = 0.4
+"""Of a row: less than this is made level."""
 NODES_MAX = 400
 EDGES_MAX = 2_000
 
@@ -97,15 +99,32 @@ def rows_of(
     for sweep in range(STRAIGHTENINGS):
         for number in sorted(columns, reverse=sweep % 2 == 1):
             column = columns[number]
-            wanted = []
+            pulled: list[float] = []
             for node in column:
                 pulls = [(row[other], weight[other] * weight[node]) for other in neighbours[node] if other != node]
                 pulls.append((row[node], 1.0))
-                wanted.append(sum(place * pull for place, pull in pulls) / sum(pull for _, pull in pulls))
-            for node, place in zip(column, spaced(wanted, [weight[node] for node in column]), strict=True):
-                row[node] = place
+                pulled.append(sum(place * pull for place, pull in pulls) / sum(pull for _, pull in pulls))
+            for node, height in zip(column, spaced(pulled, [weight[node] for node in column]), strict=True):
+                row[node] = height
+    _straighten(columns, edges, layer, row, weight)
     top = min(row.values(), default=0.0)
     return {node: round(place - top, 3) for node, place in row.items()}
+
+
+def _straighten(
+    columns: Mapping[int, Sequence[str]],
+    edges: Sequence[tuple[str, str]],
+    layer: Mapping[str, int],
+    row: dict[str, float],
+    weight: Mapping[str, float],
+) -> None:
+    """Heavy nodes that are nearly level with the one before them become so, where there is room."""
+    heavy = max(weight.values(), default=1.0)
+    for source, target in sorted(edges, key=lambda edge: layer[edge[1]]):
+        if weight[source] == weight[target] == heavy and layer[source] < layer[target]:
+            others = [row[node] for node in columns[layer[target]] if node != target]
+            if abs(row[source] - row[target]) < NEARLY and all(abs(row[source] - place) >= 1 for place in others):
+                row[target] = row[source]
 
 
 def spaced(wanted: Sequence[float], weights: Sequence[float]) -> list[float]:

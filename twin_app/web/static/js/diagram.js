@@ -2,8 +2,8 @@
 import { announce, svg } from "./dom.js";
 import { percent, plain } from "./format.js";
 
-const WIDE = { w: 178, h: 104 }, NARROW = { w: 146, h: 104 }, PILL = { w: 104, h: 38 };
-const GAP_LAYER = 62, GAP_ROW = 26, MARGIN = 16, QUEUE_DOTS = 12, SLOTS = 8;
+const WIDE = { w: 168, h: 104 }, NARROW = { w: 146, h: 104 }, PILL = { w: 104, h: 38 };
+const GAP_LAYER = 46, GAP_ROW = 26, MARGIN = 16, QUEUE_DOTS = 12, SLOTS = 8;
 const STATE_WORDS = { idle: "idle", working: "working", full: "full", bottleneck: "bottleneck", closed: "closed", down: "out of service" };
 
 export class Diagram {
@@ -34,10 +34,20 @@ export class Diagram {
   place(node) {
     const size = this.size(node);
     const cell = this.tall ? NARROW : WIDE;
-    const step = this.tall ? { layer: cell.h + 34, row: cell.w + 8 } : { layer: cell.w + GAP_LAYER, row: cell.h + GAP_ROW };
-    const a = node.layer * step.layer, b = node.row * step.row;
-    const [x, y] = this.tall ? [b, a] : [a, b];
-    return { x: x + MARGIN + (cell.w - size.w) / 2, y: y + MARGIN + (cell.h - size.h) / 2, ...size };
+    const along = this.layers[node.layer], across = node.row * (this.tall ? cell.w + 8 : cell.h + GAP_ROW);
+    const [x, y] = this.tall ? [across, along.at] : [along.at, across];
+    return { x: x + MARGIN + ((this.tall ? cell.w : along.size) - size.w) / 2, y: y + MARGIN + ((this.tall ? along.size : cell.h) - size.h) / 2, ...size };
+  }
+
+  // Where each layer begins, and how much room it takes along the flow: one of arrivals and ends alone takes less.
+  measure() {
+    this.layers = Array.from({ length: this.diagram.layers }, () => ({ at: 0, size: 0 }));
+    for (const node of this.diagram.nodes) {
+      const size = this.size(node), layer = this.layers[node.layer];
+      layer.size = Math.max(layer.size, this.tall ? size.h : size.w);
+    }
+    let at = 0;
+    for (const layer of this.layers) { layer.at = at; at += layer.size + (this.tall ? 34 : GAP_LAYER); }
   }
 
   size(node) { return ["arrival", "end", "entry"].includes(node.kind) ? PILL : this.tall ? NARROW : WIDE; }
@@ -46,12 +56,13 @@ export class Diagram {
     this.tall = this.isTall();
     const { diagram } = this;
     this.nodes.clear();
+    this.measure();
     this.at = new Map(diagram.nodes.map((node) => [node.id, this.place(node)]));
     const boxes = [...this.at.values()];
     const width = Math.max(200, ...boxes.map((b) => b.x + b.w)) + MARGIN;
     const height = Math.max(80, ...boxes.map((b) => b.y + b.h)) + MARGIN + (diagram.edges.some((e) => e.back) && !this.tall ? 26 : 0);
     // It shrinks to fit, but never so far that it cannot be read; then the box around it scrolls.
-    const scale = Math.max(.74, Math.min(1.15, this.canvas.clientWidth / width));
+    const scale = Math.max(this.tall ? .74 : .64, Math.min(1.15, this.canvas.clientWidth / width));
     const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: width * scale, height: height * scale, "aria-label": "Boxes are machines and stocks; lines are the ways of the work", role: "group" });
     this.edges = svg("g", { "aria-hidden": "true" });
     this.traffic = svg("g", { "aria-hidden": "true" });
@@ -147,13 +158,12 @@ export class Diagram {
 
   stock({ node, group, parts, width }, now) {
     group.dataset.state = now.getting ? "bottleneck" : now.level ? "working" : "idle";
-    parts.status.textContent = node.kind;
     dots(parts.dots, (now.getting ?? 0) + (now.putting ?? 0), this.dotsMax());
     parts.queue.textContent = now.getting ? `${now.getting} want some` : now.putting ? `${now.putting} bring some` : `holds ${plain(now.level)}`;
     const share = now.capacity ? Math.min(1, now.level / now.capacity) : 0;
     parts.bar.setAttribute("width", width * share);
     parts.use.textContent = now.capacity && now.capacity < 1e6 ? `${plain(now.level)}/${plain(now.capacity)}` : plain(now.level);
-    name(group, `holds ${plain(now.level)}, ${now.getting ?? 0} wait to take, ${now.putting ?? 0} wait to bring`);
+    name(group, `${node.kind}, holds ${plain(now.level)}, ${now.getting ?? 0} wait to take, ${now.putting ?? 0} wait to bring`);
   }
 
   // A dot runs along the way that an entity takes.

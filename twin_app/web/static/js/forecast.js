@@ -7,7 +7,7 @@ export class Forecast {
   constructor(controls) {
     this.controls = controls;
     this.record = this.answer = null;
-    $("quantity").addEventListener("change", () => this.draw());
+    $("quantity").addEventListener("change", () => { this.picked = $("quantity").value; this.draw(); });
     $("whatif").addEventListener("submit", (event) => { event.preventDefault(); this.ask(); });
     addEventListener("twin-theme", () => this.draw());
     new ResizeObserver(() => this.resize()).observe($("chart"));
@@ -15,7 +15,7 @@ export class Forecast {
 
   show(twin) {
     this.twin = twin;
-    this.record = this.answer = null;
+    this.record = this.answer = this.picked = null;
     $("sentence").textContent = "No forecast yet.";
     for (const id of ["provenance", "comparison", "keys", "bottlenecks", "quantity"]) $(id).replaceChildren();
     this.plot?.destroy();
@@ -70,7 +70,7 @@ export class Forecast {
     if (differing.length) {
       parts.push(el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Over the horizon"), el("th", { scope: "col", class: "num" }, "As it is"), el("th", { scope: "col", class: "num" }, "What if"), el("th", { scope: "col", class: "num" }, "Difference"))),
         el("tbody", {}, ...differing.map((d) => el("tr", {}, el("td", {}, words(d.quantity)), el("td", { class: "num" }, plain(d.baseline)), el("td", { class: "num" }, plain(d.scenario)),
-          el("td", { class: `num ${mood(d)}` }, `${d.mean >= .05 ? "+" : ""}${plain(Math.abs(d.mean) < .05 ? 0 : d.mean)}${d.low !== null && d.low !== d.high ? ` (${plain(d.low)} to ${plain(d.high)})` : ""}`))))));
+          el("td", { class: `num ${mood(d)}` }, `${d.mean >= .05 ? "+" : ""}${plain(Math.abs(d.mean) < .05 ? 0 : d.mean)}`, d.low !== null && d.low !== d.high ? el("small", {}, `${plain(d.low)} to ${plain(d.high)}`) : null))))));
     }
     const first = scenario.first_difference;
     parts.push(el("p", { class: "note" }, first
@@ -90,13 +90,14 @@ export class Forecast {
     const record = compared ? this.answer : this.record;
     if (!record?.baseline) return;
     const bands = record.baseline.bands, quantities = bands.map((band) => band.quantity).join("|");
+    const likely = record.baseline.bottleneck && `resources.${record.baseline.bottleneck}.queue`;
     if (quantities !== this.options) {
-      const before = $("quantity").value;
       this.options = quantities;
       $("quantity").replaceChildren(...bands.map((band) => el("option", { value: band.quantity }, words(band.quantity))));
-      const likely = record.baseline.bottleneck && `resources.${record.baseline.bottleneck}.queue`;
-      $("quantity").value = bands.some((b) => b.quantity === before) ? before : bands.some((b) => b.quantity === likely) ? likely : bands[0]?.quantity ?? "";
     }
+    // What somebody has picked stays; else the queue that is likeliest to become a bottleneck.
+    const has = (quantity) => bands.some((band) => band.quantity === quantity);
+    $("quantity").value = has(this.picked) ? this.picked : has(likely) ? likely : has($("quantity").value) ? $("quantity").value : bands[0]?.quantity ?? "";
     const futures = [["As it is", record.baseline], ...(compared ? record.scenarios.filter((s) => s.outlook).map((s) => [s.name, s.outlook]).slice(0, 1) : [])];
     this.drawChart(record, futures);
   }
