@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
@@ -56,9 +58,23 @@ def _left_behind(folder: Path) -> list[str]:
 def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWIN_MEMBER_ID", "the-users-own")  # must not reach the demo's workers
     monkeypatch.setenv("TWIN_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    code, lines, stderr = _play(tmp_path)
-    _is_whole(lines, stderr)
-    assert code == 0
+    # With --stay, which is the same and then goes on: the page is there until Ctrl-C, and then nothing is.
+    command = [sys.executable, "-m", "twin_app.cli", "demo", "--json", "--stay", "--keep", str(tmp_path)]
+    with (tmp_path / "stderr").open("wb") as stderr:
+        demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        assert demo.stdout is not None
+        lines: list[dict] = []
+        for line in demo.stdout:
+            lines.append(orjson.loads(line))
+            if "the plant goes on" in lines[-1].get("said", ""):
+                break
+        page = re.search(r"http://\S+", lines[-1]["said"])
+        assert page is not None, lines[-1]
+        assert "<title>Live twins</title>" in httpx.get(page[0].partition("#")[0]).text
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(30) == 0
+        demo.stdout.close()
+    _is_whole([line for line in lines if "the plant goes on" not in line.get("said", "")], (tmp_path / "stderr").read_text())
     assert _left_behind(tmp_path) == []
 
 
