@@ -35,6 +35,10 @@ export const said = {
   "entity-queued": (e) => `entity ${e.entity} waits at ${e.payload.resource}`,
   "entity-started": (e) => `entity ${e.entity} begins at ${e.payload.resource}`,
   "entity-finished": (e) => `entity ${e.entity} is done at ${e.payload.resource}`,
+  "entity-put": (e) => `entity ${e.entity} puts into ${e.payload.container ?? e.payload.store}`,
+  "entity-get": (e) => `entity ${e.entity} takes from ${e.payload.container ?? e.payload.store}`,
+  "entity-blocked": (e) => `entity ${e.entity} waits at ${e.payload.container ?? e.payload.store}`,
+  "entity-reneged": (e) => `entity ${e.entity} gives up waiting${e.payload.resource ?? e.payload.store ?? e.payload.container ? ` at ${e.payload.resource ?? e.payload.store ?? e.payload.container}` : ""}`,
   "entity-left": (e) => `entity ${e.entity} leaves (${e.payload.outcome})`,
 };
 

@@ -9,7 +9,7 @@ import { Past } from "./past.js";
 import { Twins } from "./twins.js";
 
 const EVENTS_SHOWN = 60, WORK_SHOWN = 50, WORK_EVERY_MS = 2000;
-const QUIET_KINDS = /^entity-(created|queued|started|finished|left)$/;
+const QUIET_KINDS = /^entity-(created|queued|started|finished|left|get|put|blocked|gathered|waiting|woken)$/;
 
 let twin = null, state = null, stop = null, frozen = null;
 const controls = new Controls();
