@@ -10,6 +10,7 @@ from tests.docs.pages import BadPage, page_files, parse, read_page
 CANNOT = {
     "docs/tutorial.md": 1,
     "docs/how-to/send-commands.md": 1,
+    "docs/live-page.md": 1,
     "README.md": 1,
     "docs/operations.md": 1,
 }

@@ -2,8 +2,8 @@
 import { announce, svg } from "./dom.js";
 import { percent, plain } from "./format.js";
 
-const WIDE = { w: 168, h: 104 }, NARROW = { w: 146, h: 104 }, PILL = { w: 104, h: 38 };
-const GAP_LAYER = 46, GAP_ROW = 26, MARGIN = 16, QUEUE_DOTS = 12, SLOTS = 8;
+const WIDE = { w: 158, h: 104 }, NARROW = { w: 146, h: 104 }, PILL = { w: 104, h: 38 };
+const GAP_LAYER = 36, GAP_ROW = 26, MARGIN = 16, QUEUE_DOTS = 12, SLOTS = 8;
 const STATE_WORDS = { idle: "idle", working: "working", full: "full", bottleneck: "bottleneck", closed: "closed", down: "out of service" };
 
 export class Diagram {
@@ -62,7 +62,7 @@ export class Diagram {
     const width = Math.max(200, ...boxes.map((b) => b.x + b.w)) + MARGIN;
     const height = Math.max(80, ...boxes.map((b) => b.y + b.h)) + MARGIN + (diagram.edges.some((e) => e.back) && !this.tall ? 26 : 0);
     // It shrinks to fit, but never so far that it cannot be read; then the box around it scrolls.
-    const scale = Math.max(this.tall ? .74 : .64, Math.min(1.15, this.canvas.clientWidth / width));
+    const scale = Math.max(this.tall ? .74 : .6, Math.min(1.15, this.canvas.clientWidth / width));
     const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: width * scale, height: height * scale, "aria-label": "Boxes are machines and stocks; lines are the ways of the work", role: "group" });
     this.edges = svg("g", { "aria-hidden": "true" });
     this.traffic = svg("g", { "aria-hidden": "true" });
@@ -174,8 +174,7 @@ export class Diagram {
     let to = null;
     if (kind === "entity-created") to = payload.source ? `arrivals.${payload.source}` : `flows.${payload.flow}`;
     else if (payload.resource) to = `resources.${payload.resource}`;
-    else if (payload.container) to = `containers.${payload.container}`;
-    else if (payload.store) to = `stores.${payload.store}`;
+    else if (payload.stock) to = [`containers.${payload.stock}`, `stores.${payload.stock}`].find((id) => this.nodes.has(id)) ?? null;
     else if (kind === "entity-left") to = [...this.paths.keys()].filter((k) => k.startsWith(`${before}>end.`))[0]?.split(">")[1] ?? null;
     if (to && before && to !== before) this.run(this.paths.get(`${before}>${to}`));
     if (kind === "entity-left") this.places.delete(entity); else if (to) this.places.set(entity, to);

@@ -35,10 +35,12 @@ export const said = {
   "entity-queued": (e) => `entity ${e.entity} waits at ${e.payload.resource}`,
   "entity-started": (e) => `entity ${e.entity} begins at ${e.payload.resource}`,
   "entity-finished": (e) => `entity ${e.entity} is done at ${e.payload.resource}`,
-  "entity-put": (e) => `entity ${e.entity} puts into ${e.payload.container ?? e.payload.store}`,
-  "entity-get": (e) => `entity ${e.entity} takes from ${e.payload.container ?? e.payload.store}`,
-  "entity-blocked": (e) => `entity ${e.entity} waits at ${e.payload.container ?? e.payload.store}`,
-  "entity-reneged": (e) => `entity ${e.entity} gives up waiting${e.payload.resource ?? e.payload.store ?? e.payload.container ? ` at ${e.payload.resource ?? e.payload.store ?? e.payload.container}` : ""}`,
+  "entity-put": (e) => `entity ${e.entity} puts into ${e.payload.stock}`,
+  "entity-get": (e) => `entity ${e.entity} takes from ${e.payload.stock}`,
+  "entity-blocked": (e) => `entity ${e.entity} waits at ${e.payload.stock}`,
+  "entity-reneged": (e) => `entity ${e.entity} gives up waiting at ${e.payload.resource}`,
+  "resource-down": (e) => `${e.payload.resource} is out of service: ${e.payload.reason}`,
+  "resource-up": (e) => `${e.payload.resource} is back in service`,
   "entity-left": (e) => `entity ${e.entity} leaves (${e.payload.outcome})`,
 };
 
