@@ -14,7 +14,7 @@ from tests.web.plant import Plant
 from twin_app.web.problems import CONTENT_TYPE
 
 FUZZED = "Fuzzed"
-EXAMPLES = 15
+EXAMPLES = 10
 """Of each operation, legal and illegal ones each."""
 ENDLESS = "/api/twins/{twin}/stream"
 

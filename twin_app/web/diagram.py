@@ -28,8 +28,7 @@ class _Walk:
         self.blueprint = blueprint
         self.nodes: dict[str, tuple[Any, str]] = {}
         self.edges: dict[tuple[str, str], str | None] = {}
-        self._targets: dict[tuple[str, str], list[tuple[str, str | None]]] = {}
-        self._spawned: dict[str, None] = {}
+        self._blocks = 0
 
     def all(self) -> None:
         model = self.blueprint
@@ -93,8 +92,13 @@ class _Walk:
                 if arm.go not in ("next",):
                     self._go(flow, arm.go, sources)
         if verb in BLOCKS:
-            inner = self._steps(flow, body.do, sources)
-            return _merged(sources, inner)
+            self._blocks += 1
+            mark = f"@{flow}~{self._blocks}"
+            self._join(sources, mark)
+            inner = self._steps(flow, body.do, [(mark, None)])
+            self._join(inner, mark)  # and once more
+            whole = isinstance(getattr(body, "times", None), int) and body.times > 0
+            return inner if whole and getattr(body, "while_", None) is None else _merged(sources, inner)
         if verb == "spawn":
             self._join([(source, "spawns") for source, _ in sources], self._flow_start(body.flow))
         for field in ("on_renege", "on_balk", "on_abandon", "on_timeout", "on_interrupt", "on_give_up"):
