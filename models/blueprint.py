@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.base import Duration, Json, Model, Name, TwinName
@@ -11,6 +11,7 @@ from models.check import problems
 from models.distributions import Distribution
 from models.flow import Attribute, Discipline, Flow
 from models.machines import Machine
+from models.schedules import Schedule
 
 NAMES_MAX = 10_000
 TRACE_MAX = 100_000
@@ -139,28 +140,6 @@ class Arrival(Model):
         return self
 
 
-class ScheduleStep(Model):
-    """At `at` (from the start, or of the cycle) these parameters get these values."""
-
-    at: Duration
-    set: dict[Annotated[str, Field(max_length=400)], Json] = Field(min_length=1, max_length=100)
-
-
-class Schedule(Model):
-    """Parameters set by the calendar: once, or in a cycle of length `every`. Shifts, opening hours, rates over the day."""
-
-    every: Annotated[float, Field(gt=0, le=1e12)] | None = None
-    steps: list[ScheduleStep] = Field(min_length=1, max_length=10_000)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Schedule":
-        if any(b.at < a.at for a, b in zip(self.steps, self.steps[1:], strict=False)):
-            raise PydanticCustomError("schedule_order", "the times of a schedule do not go back")
-        if self.every is not None and self.steps[-1].at >= self.every:
-            raise PydanticCustomError("schedule_order", "a step of a cycle lies before its end, `every`")
-        return self
-
-
 class QueueWatch(Model):
     """A resource is a bottleneck when its queue has held at least `queue` entities for `for` time units without a break."""
 
@@ -223,8 +202,8 @@ class Blueprint(Model):
     limits: Limits = Limits()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Blueprint":
-        found = problems(self)
+    def _consistent(self, info: ValidationInfo) -> "Blueprint":
+        found = problems(self, (info.context or {}).get("lost", frozenset()))
         if found:
             first = found[0]
             raise PydanticCustomError(

@@ -41,9 +41,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{found[0]}`?" if found else None
 
 
-def problems(blueprint: "Blueprint") -> list[Problem]:
-    """What is wrong with the references and expressions of a blueprint of the right shape: the first PROBLEMS_MAX faults."""
-    return list(islice(_Checker(blueprint).run(), PROBLEMS_MAX))
+def problems(blueprint: "Blueprint", lost: frozenset[str] = frozenset()) -> list[Problem]:
+    """What is wrong with the references and expressions of a blueprint of the right shape: the first PROBLEMS_MAX faults.
+
+    Nothing is said about names in `lost`: they may have been in parts that had no right shape (models/salvage.py).
+    """
+    return list(islice(_Checker(blueprint, lost).run(), PROBLEMS_MAX))
 
 
 def blocks_of(step: Any) -> list[tuple[Loc, Any]]:
@@ -56,6 +59,14 @@ def blocks_of(step: Any) -> list[tuple[Loc, Any]]:
     return []
 
 
+def every_step(flows: Iterable[Iterable[Step]]) -> Iterator[Step]:
+    """The steps of some flows, those inside blocks too."""
+    for flow in flows:
+        for step in flow:
+            yield step
+            yield from every_step([block for _, block in blocks_of(step)])
+
+
 class _Nothing:
     after = when = change = signal = go = None
 
@@ -64,8 +75,9 @@ _NOTHING = _Nothing()
 
 
 class _Checker:
-    def __init__(self, blueprint: "Blueprint") -> None:
+    def __init__(self, blueprint: "Blueprint", lost: frozenset[str]) -> None:
         self.blueprint = blueprint
+        self.lost = lost
         self.labels: dict[str, None] = {}
 
     def run(self) -> Iterator[Problem]:
@@ -88,9 +100,12 @@ class _Checker:
             for state_name, state in machine.states.items():
                 yield from self._state(("machines", name, "states", state_name), state)
         for name, schedule in blueprint.schedules.items():
-            for number, entry in enumerate(schedule.steps):
-                for path in entry.set:
-                    yield from self._settable(("schedules", name, "steps", number, "set", path), path)
+            if schedule.shifts is not None and blueprint.time.start is None:
+                remedy = "say in `time.start` which calendar time simulation time 0 is"
+                yield Problem(("schedules", name, "shifts"), "no-calendar", "shifts need a calendar", remedy)
+            for inside, changes in schedule.changes():
+                for path in changes:
+                    yield from self._settable(("schedules", name, *inside, path), path)
         for name, flow in blueprint.flows.items():
             self.labels = {}
             yield from self._labels(("flows", name), flow)
@@ -274,12 +289,12 @@ class _Checker:
 
     # -- parts of steps
     def _known(self, loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[Problem]:
-        if name not in known:
+        if name not in known and name not in self.lost:
             yield Problem(loc, f"unknown-{what}", f"there is no {what} `{name}`", nearest(name, known))
 
     def _target(self, loc: Loc, target: str | None) -> Iterator[Problem]:
         places = (self.labels, self.blueprint.flows, RESERVED_TARGETS)
-        if target is not None and not any(target in names for names in places):
+        if target is not None and target not in self.lost and not any(target in names for names in places):
             remedy = (
                 nearest(target, [name for names in places for name in sorted(names)])
                 or "a target is a label of this flow, a flow, `next` or `end`"
@@ -287,7 +302,7 @@ class _Checker:
             yield Problem(loc, "unknown-target", f"there is no label or flow `{target}`", remedy)
 
     def _settable(self, loc: Loc, path: str) -> Iterator[Problem]:
-        if path not in self._declared:
+        if path not in self._declared and self.lost.isdisjoint(path.split(".")):
             yield Problem(loc, "unknown-path", f"there is no parameter `{path}`", nearest(path, self._declared))
 
     @cached_property
@@ -324,6 +339,8 @@ class _Checker:
     def _reference(self, loc: Loc, parts: tuple[str, ...]) -> Iterator[Problem]:
         root, *rest = parts
         blueprint = self.blueprint
+        if not self.lost.isdisjoint(rest):
+            return
         if root == "item":
             yield Problem(loc, "unknown-name", "`item` exists only in the filter of a get")
             return

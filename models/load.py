@@ -1,6 +1,7 @@
 """Reading a blueprint from YAML or JSON text: all faults at once, each with line, column and the nearest valid name."""
 
 import csv
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from io import StringIO
@@ -16,7 +17,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from models.base import Model
 from models.blueprint import TRACE_MAX, Blueprint
 from models.check import nearest
+from models.distributions import DISTRIBUTIONS
 from models.errors import BlueprintError, TwinError
+from models.flow import STEPS
+from models.salvage import problems_in_the_rest
 
 TEXT_LENGTH_MAX = 4_000_000
 NODES_MAX = 200_000
@@ -36,17 +40,20 @@ def load_blueprint(text: str, *, source: str = "<string>", read: Callable[[str],
         error = TwinError("not-a-mapping", "a blueprint is a mapping", place=source, remedy="start with `twin: <name>`")
         raise BlueprintError([error], source=source)
     plain = _Plain(source).convert(document, 0)
-    if read is not None:
-        _read_traces(plain, read, source)
+    faults = _read_traces(plain, read, document, source) if read is not None else []
     try:
-        return Blueprint.model_validate(plain)
+        blueprint = Blueprint.model_validate(plain)
     except ValidationError as error:
-        raise BlueprintError(_explain(error, document, source), source=source) from None
+        faults += _explain(error, plain, document, source)
+    else:
+        if not faults:
+            return blueprint
+    raise BlueprintError(sorted(faults, key=_position), source=source)
 
 
-def explain(error: ValidationError, *, source: str = "<blueprint>") -> list[TwinError]:
-    """Pydantic's error as ours, for a blueprint that did not come from a text (a command's field)."""
-    return _explain(error, None, source)
+def explain(error: ValidationError, plain: Any, *, source: str = "<blueprint>") -> list[TwinError]:
+    """Pydantic's error about `plain` as ours, for a blueprint that did not come from a text (a command's field)."""
+    return _explain(error, plain, None, source)
 
 
 def _read(text: str, source: str) -> Any:
@@ -64,8 +71,9 @@ def _read(text: str, source: str) -> Any:
         raise BlueprintError([TwinError("bad-yaml", f"not readable as YAML: {reason}", place=source)], source=source) from None
 
 
-def _read_traces(plain: Any, read: Callable[[str], str], source: str) -> None:
-    """Replace `csv: file` of each arrival by its `trace`. Columns: `at` (time), all others are attributes."""
+def _read_traces(plain: Any, read: Callable[[str], str], document: Any, source: str) -> list[TwinError]:
+    """Replace `csv: file` of each arrival by its `trace`. Columns: `at` (time), all others are attributes. Gives the faults."""
+    faults: list[TwinError] = []
     arrivals = plain.get("arrivals")
     for name, arrival in arrivals.items() if isinstance(arrivals, dict) else ():
         if not isinstance(arrival, dict) or not isinstance(arrival.get("csv"), str):
@@ -78,7 +86,9 @@ def _read_traces(plain: Any, read: Callable[[str], str], source: str) -> None:
             ]
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             message = f"`{file}` is not a CSV with a column `at`: {type(error).__name__}: {error}"
-            raise BlueprintError([TwinError("bad-csv", message, place=f"{source}:arrivals.{name}.csv")], source=source) from None
+            faults.append(TwinError("bad-csv", message, place=_locate(document, ("arrivals", name, "csv"), source)))
+            arrival["trace"] = [{"at": 0.0}]
+    return faults
 
 
 def _cell(text: str) -> Any:
@@ -134,20 +144,43 @@ _TEXTS = {
 }
 
 
-def _explain(error: ValidationError, document: Any, source: str) -> list[TwinError]:
+def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> list[TwinError]:
+    """All faults: of the shape, and of names and expressions; those of what has the right shape too."""
     found: list[TwinError] = []
-    for item in error.errors(include_url=False):
-        context = item.get("ctx") or {}
-        if item["type"] == "blueprint" and "problems" in context:
-            for loc, code, message, remedy in context["problems"]:
-                found.append(TwinError(code, message, place=_locate(document, tuple(loc), source), remedy=remedy))
-            continue
+    items = error.errors(include_url=False)
+    if [item["type"] for item in items] == ["blueprint"]:
+        items, problems = [], items[0]["ctx"]["problems"]
+    else:
+        problems = problems_in_the_rest(plain, error) if isinstance(plain, dict) else []
+    for loc, code, message, remedy in problems:
+        found.append(TwinError(code, message, place=_locate(document, tuple(loc), source), remedy=remedy))
+    for item in items:
         name = str(item["loc"][-1]) if item["loc"] else ""
         code, text = _TEXTS.get(item["type"], (item["type"].replace("_", "-"), "{message}"))
         message = text.format(name=name, message=_sentence(item, name))
-        remedy = nearest(name, _fields_beside(item["loc"])) if item["type"] == "extra_forbidden" else None
+        remedy = _nearest_to(item, name)
         found.append(TwinError(code, message, place=_locate(document, item["loc"], source), remedy=remedy))
     return found
+
+
+def _nearest_to(item: Any, name: str) -> str | None:
+    """The valid name nearest to what was written."""
+    if item["type"] == "extra_forbidden":
+        return nearest(name, _fields_beside(item["loc"]))
+    known = {"unknown_step": STEPS, "unknown_distribution": DISTRIBUTIONS}.get(item["type"])
+    if known is not None and isinstance(item["input"], dict):
+        for key in list(item["input"])[:10]:
+            if isinstance(key, str) and (found := nearest(key, known)):
+                return found
+    if item["type"] == "literal_error" and isinstance(item["input"], str):
+        return nearest(item["input"], re.findall(r"'([^']*)'", item["ctx"]["expected"]))
+    return None
+
+
+def _position(fault: TwinError) -> tuple[int, int]:
+    """Line and column of a fault's place."""
+    _, line, column = f"::{fault.place}".rsplit(":", 2)
+    return (int(line), int(column)) if line.isdigit() and column.isdigit() else (0, 0)
 
 
 def _sentence(item: Any, name: str) -> str:

@@ -151,7 +151,7 @@ def read_blueprint(blueprint: str | Path | Document | Blueprint, seed: int | Non
         try:
             found = Blueprint.model_validate(dict(blueprint))
         except ValidationError as error:
-            raise BlueprintError(explain(error)) from None
+            raise BlueprintError(explain(error, dict(blueprint))) from None
     return found if seed is None else found.model_copy(update={"seed": seed})
 
 

@@ -161,3 +161,36 @@ def test_an_endless_outage_of_zero_length_ends_with_an_error():
     twin = Twin(blueprint(resources={"m": {"breakdown": breakdown}}, limits={"steps_per_instant": 500}))
     with pytest.raises(ModelError, match="without time passing"):
         twin.advance(1.0)
+
+
+@pytest.mark.parametrize("patience", [{}, {"patience": 50}])
+@pytest.mark.parametrize(("rule", "done"), [("resume", [10, 20]), ("restart", [14, 24])])
+def test_work_interrupted_by_a_step_goes_on_at_once_and_before_others(patience: dict, rule: str, done: list[float]):
+    """Its units are free at that instant, and it is the first in line; what it held elsewhere before has no say."""
+    flows = {
+        "job": [
+            {"seize": {"resource": "crane", "units": 2}},
+            {"release": "crane"},
+            {"process": {"resource": "m", "for": 10, "on_interrupt": rule, **patience}},
+        ],
+        "boss": [{"delay": 4}, {"interrupt": "job"}],
+    }
+    script = [(0.0, "spawn", "job"), (0.0, "spawn", "job"), (0.0, "spawn", "boss")]
+    play = three_ways(blueprint(resources={"m": {}, "crane": {"capacity": 4}}, flows=flows), script)
+    assert times(play, "entity-preempted") == [4]
+    assert [(e.sim_time, e.entity) for e in play.told if e.kind == "entity-left" and e.payload["flow"] == "job"] == [
+        (done[0], 1),
+        (done[1], 2),
+    ]
+    assert play.twin.resources["m"].busy == 0
+
+
+def test_who_waits_gets_the_place_of_one_who_is_sent_away():
+    flows = {
+        "job": [{"process": {"resource": "m", "for": 10, "on_interrupt": "abandon"}}],
+        "boss": [{"delay": 4}, {"interrupt": "job"}],
+    }
+    play = three_ways(blueprint(resources={"m": {}}, flows=flows), [(0.0, "spawn", name) for name in ("job", "job", "boss")])
+    assert times(play, "entity-started") == [0, 4]
+    assert times(play, "entity-left", outcome="abandoned") == [4]
+    assert times(play, "entity-left", outcome="finished", flow="job") == [14]

@@ -190,3 +190,12 @@ def test_capacity_may_not_pass_its_bound(capacity: int):
     play = three_ways(model, [(1.0, "set", "resources.m.capacity", 3), (2.0, "set", "resources.m.capacity", 2)])
     assert play.rejected == ["out-of-bounds", None]
     assert times(play, "parameter-changed") == [2]
+
+
+def test_steps_inside_blocks_ask_with_their_priority_and_units_too():
+    """The line of a resource follows from every step that asks for it, however deep it stands."""
+    ask = {"process": {"resource": "m", "for": 5, "units": 2, "priority": "entity.rank"}}
+    nested = [{"branch": [{"when": "true", "do": [{"loop": {"times": 1, "do": [ask]}}]}]}]
+    model = blueprint(resources={"m": {"capacity": 2}}, flows={"job": nested})
+    play = three_ways(model, [(0.0, "spawn", "job", {"rank": rank}) for rank in (9, 5, 1)])
+    assert timeline(play, "entity-started") == [(0, "entity-started", 1), (5, "entity-started", 3), (10, "entity-started", 2)]

@@ -37,7 +37,7 @@ def run() -> tuple[list[Any], dict[str, Any], bool]:
 def test_it_never_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     events, figures, written_out = run()
     assert written_out, "the line does not use the step that is to be compared"
-    monkeypatch.setattr(PlainProcess, "fits", staticmethod(lambda resource, body: False))
+    monkeypatch.setattr(PlainProcess, "fits", staticmethod(lambda resource, body, *, interrupts: False))
     plain_events, plain_figures, written_out = run()
     assert not written_out
     assert len(events) > 300

@@ -58,7 +58,8 @@ class Arrival(Entry):
             if isinf(gap):
                 return
             gap = min(max(gap, 0.0), DURATION_MAX)
-        self.twin.calendar.schedule(self, self.twin.now + gap, URGENT)
+        twin = self.twin
+        twin.calendar.schedule(self, twin.now + gap, URGENT)
 
     def _plan_recorded(self) -> None:
         assert self.model.trace is not None

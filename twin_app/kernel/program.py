@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from models.check import every_step
 from models.flow import Step as StepModel
 from twin_app.kernel.own_steps import Call
 from twin_app.kernel.steps.base import Step
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def process(twin: "Twin", place: "Place", body: Any) -> Step:
     """The general step, or the one written out for the most frequent case."""
-    plain = PlainProcess.fits(twin.resources[body.resource], body)
+    plain = PlainProcess.fits(twin.resources[body.resource], body, interrupts=place.interrupts)
     return (PlainProcess if plain else Process)(twin, place, body)
 
 
@@ -66,6 +67,11 @@ class Place:
         self.flow = flow
         self.number = number
         self.label = label
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether any step of the twin interrupts others."""
+        return self._program.interrupts
 
     @property
     def stream(self) -> str:
@@ -127,6 +133,7 @@ class Program:
         self.steps: list[Step] = []
         self.flows: dict[str, list[Step]] = {}
         self.labels: dict[tuple[str, str], Step] = {}
+        self.interrupts = any(step.verb == "interrupt" for step in every_step(flows.values()))
         for name, flow in flows.items():
             linked = self.sequence(name, flow, "")
             linked.append(self.add(End(twin, Place(self, name, str(len(flow)), None))))

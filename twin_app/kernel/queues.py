@@ -1,6 +1,6 @@
-"""Waiting lines. All of them: join, look at the first, take the first, take out anyone, in at most O(log n)."""
+"""Waiting lines. All of them: join, look at the first, take the first, take out anyone, in O(log n) (but see PlainLine)."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
@@ -13,7 +13,10 @@ class Queue(Protocol):
     """A waiting line of entities. True when somebody waits."""
 
     def __len__(self) -> int: ...
-    def join(self, entity: Entity) -> None: ...
+    def join(self, entity: Entity, *, ahead: bool = False) -> None:
+        """`ahead`: before its equals (one who was in service before)."""
+        ...
+
     def first(self) -> Entity: ...
     def take(self) -> Entity: ...
     def remove(self, entity: Entity) -> None: ...
@@ -24,8 +27,10 @@ class Queue(Protocol):
 class FifoQueue(OrderedDict[int, Entity]):
     """First come, first served."""
 
-    def join(self, entity: Entity) -> None:
+    def join(self, entity: Entity, *, ahead: bool = False) -> None:
         self[entity.id] = entity
+        if ahead:
+            self.move_to_end(entity.id, last=False)
 
     def first(self) -> Entity:
         return self[next(iter(self))]
@@ -45,8 +50,35 @@ class FifoQueue(OrderedDict[int, Entity]):
             self[entity.id] = entity
 
 
+class PlainLine(deque[Entity]):
+    """First come, first served, where nobody is impatient: the fastest line. Taking out another than the first or the last is
+    O(n), but happens only when somebody corrects the line from outside."""
+
+    def join(self, entity: Entity, *, ahead: bool = False) -> None:
+        if ahead:
+            self.appendleft(entity)
+        else:
+            self.append(entity)
+
+    def first(self) -> Entity:
+        return self[0]
+
+    def take(self) -> Entity:
+        return self.popleft()
+
+    def in_order(self) -> list[Entity]:
+        return list(self)
+
+    def load(self, entities: list[Entity]) -> None:
+        """Fill from a snapshot, in the order of service."""
+        self.extend(entities)
+
+
 class LifoQueue(FifoQueue):
     """Last come, first served."""
+
+    def join(self, entity: Entity, *, ahead: bool = False) -> None:
+        self[entity.id] = entity
 
     def first(self) -> Entity:
         return self[next(reversed(self))]
@@ -85,7 +117,6 @@ class PriorityQueue:
         return self._count
 
     def join(self, entity: Entity, *, ahead: bool = False) -> None:
-        """`ahead`: before all of the same priority (one who was displaced)."""
         ticket = self._tickets.next
         self._tickets.next = ticket + 1
         entity.ticket = ticket = -ticket if ahead else ticket

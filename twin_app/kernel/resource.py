@@ -11,7 +11,7 @@ from models.blueprint import Resource as ResourceModel
 from models.errors import EntityFault
 from twin_app.kernel.entity import MOVING, Entity
 from twin_app.kernel.outages import Outage
-from twin_app.kernel.queues import FifoQueue, LifoQueue, PriorityQueue, Queue, Users
+from twin_app.kernel.queues import FifoQueue, LifoQueue, PlainLine, PriorityQueue, Queue, Users
 
 
 class Resource:
@@ -48,7 +48,8 @@ class Resource:
         "waited",
     )
 
-    def __init__(self, twin: Any, name: str, model: ResourceModel, *, prioritised: bool, single: bool) -> None:
+    def __init__(self, twin: Any, name: str, model: ResourceModel, *, prioritised: bool, single: bool, patient: bool) -> None:
+        """What is asked of it, in any step: other priorities than 0, never more than one unit, without a limit of patience."""
         self.twin = twin
         self.name = name
         self.capacity = model.capacity
@@ -64,7 +65,7 @@ class Resource:
         elif model.discipline == "preemptive" or (model.discipline == "priority" and prioritised):
             self.queue = PriorityQueue(twin.tickets)
         else:
-            self.queue = FifoQueue()
+            self.queue = PlainLine() if single and patient else FifoQueue()
         self.outages = [
             Outage(twin, self, reason, outage)
             for reason, outage in (("breakdown", model.breakdown), ("maintenance", model.maintenance))
@@ -75,9 +76,9 @@ class Resource:
         self.users: Users | None = Users(twin.tickets) if interruptible else None
         self.halted: list[Entity] = []
         self.down_sum = 0.0
-        # First come, first served, and nobody asks for more than one unit: then the line needs no looking at its front.
-        plain = single and type(self.queue) is FifoQueue and self.users is None
-        self.plain_line: FifoQueue | None = self.queue if plain else None  # type: ignore[assignment]
+        # Nobody asks for more than one unit, or has to be found in service: then the line needs no looking at its front.
+        plain = isinstance(self.queue, PlainLine) and self.users is None
+        self.plain_line: PlainLine | None = self.queue if plain else None  # type: ignore[assignment]
         self.on_change: Callable[[], None] | None = None
         self.before = [0.0] * 6
         self.started = 0
@@ -97,10 +98,7 @@ class Resource:
         now = self.twin.now
         entity.since = now
         self.queue_sum -= now
-        if ahead and isinstance(self.queue, PriorityQueue):
-            self.queue.join(entity, ahead=True)
-        else:
-            self.queue.join(entity)
+        self.queue.join(entity, ahead=ahead)
         if self.on_change is not None:
             self.on_change()
 
@@ -118,7 +116,7 @@ class Resource:
         now = twin.now
         while queue and self.busy < self.usable:
             if plain_line is not None:
-                entity = plain_line.popitem(False)[1]
+                entity = plain_line.popleft()
             else:
                 entity = queue.first()
                 if self.busy + entity.units > self.usable:

@@ -1,13 +1,17 @@
-"""Schedules: live parameters changed by the calendar, once or in a cycle. Shifts, opening hours, rates over the day."""
+"""Schedules: live parameters changed by the clock: once, in a cycle, or by shifts. Opening hours, rates over the day."""
 
 from typing import TYPE_CHECKING
 
-from models.blueprint import Schedule as ScheduleModel
 from models.errors import Rejected
+from models.schedules import Schedule as ScheduleModel
 from twin_app.kernel.calendar import URGENT, Entry
+from twin_app.kernel.emission import Value
+from twin_app.kernel.shifts import OTHERWISE, Roster
 
 if TYPE_CHECKING:
     from twin_app.kernel.twin import Twin
+
+UNIT_S = {"seconds": 1.0, "minutes": 60.0, "hours": 3_600.0, "days": 86_400.0}
 
 
 class Schedule(Entry):
@@ -26,7 +30,7 @@ class Schedule(Entry):
 
     def plan(self) -> None:
         """Put the next step on the calendar."""
-        steps = self.model.steps
+        steps = self.model.steps or []
         if self.position == len(steps):
             if self.model.every is None:
                 return
@@ -35,11 +39,17 @@ class Schedule(Entry):
         at = (self.model.every or 0.0) * self.cycle + steps[self.position].at
         self.twin.calendar.schedule(self, at, URGENT)
 
-    def wake(self, entry: Entry) -> None:
-        twin = self.twin
+    def due(self) -> dict[str, Value]:
+        """What is set now; the next step is planned."""
+        assert self.model.steps is not None
         changes = self.model.steps[self.position].set
         self.position += 1
         self.plan()
+        return changes
+
+    def wake(self, entry: Entry) -> None:
+        twin = self.twin
+        changes = self.due()
         try:
             twin.parameter_board.change(list(changes.items()), None)
         except Rejected as rejected:
@@ -48,3 +58,37 @@ class Schedule(Entry):
                 twin.emit(
                     "schedule-refused", None, None, {"schedule": self.name, "code": rejected.code, "message": rejected.message}
                 )
+
+
+class ShiftSchedule(Schedule):
+    """A schedule by shifts. `cycle` is the instant of its next change in the roster's seconds; `position` is not used."""
+
+    __slots__ = ("_roster", "_start_s", "_unit_s")
+
+    def __init__(self, twin: "Twin", name: str, model: ScheduleModel) -> None:
+        super().__init__(twin, name, model)
+        time = twin.blueprint.time
+        assert time.start is not None  # models/check.py sees to it
+        self._roster = Roster(model)
+        self._start_s = self._roster.local_s(time.start)
+        self._unit_s = UNIT_S[time.unit]
+
+    def plan(self) -> None:
+        """At time 0 what holds then is set."""
+        self.cycle = int(self._start_s // 1)
+        self.twin.calendar.schedule(self, 0.0, URGENT)
+
+    def due(self) -> dict[str, Value]:
+        held = self._roster.holds(self.cycle)
+        following = self._roster.next_change(self.cycle)
+        if following is not None:
+            self.cycle = following
+            self.twin.calendar.schedule(self, (following - self._start_s) / self._unit_s, URGENT)
+        assert self.model.shifts is not None
+        assert self.model.otherwise is not None
+        return self.model.otherwise if held == OTHERWISE else self.model.shifts[held].set
+
+
+def schedule(twin: "Twin", name: str, model: ScheduleModel) -> Schedule:
+    """The schedule that a model describes."""
+    return (Schedule if model.shifts is None else ShiftSchedule)(twin, name, model)

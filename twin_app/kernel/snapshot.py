@@ -34,7 +34,7 @@ def take(twin: "Twin") -> dict[str, Any]:
         "executed": twin.executed,
         "instant_steps": twin._instant_steps,
         "last_entity": twin.last_entity,
-        "last_number": twin.calendar.last_number(),
+        "last_number": twin.calendar.number,
         "next_ticket": twin.tickets.next,
         "counts": [twin.created, twin.refused, list(twin.outcomes.values()), twin.statistics_since],
         "flows": {name: flow.snapshot() for name, flow in twin.flow_statistics.items()},

@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from models.blueprint import Blueprint, Watch
+from models.check import every_step
 from models.commands import Observe
 from models.errors import EntityFault, ModelError, Rejected
 from models.machines import as_flow
@@ -31,7 +32,7 @@ from twin_app.kernel.program import Program
 from twin_app.kernel.queues import Tickets
 from twin_app.kernel.resource import Resource
 from twin_app.kernel.sampling import Sampler, sampler
-from twin_app.kernel.schedules import Schedule
+from twin_app.kernel.schedules import Schedule, schedule
 from twin_app.kernel.scope import TwinScope
 from twin_app.kernel.statistics import FlowStatistics, WarmUp
 from twin_app.kernel.steps.base import Amount, Next
@@ -47,7 +48,22 @@ _as_emission = partial(tuple.__new__, Emission)
 OUTCOMES = ("finished", "reneged", "balked", "abandoned", "joined", "assembled", "failed", "removed")
 
 
-class Twin:
+class Clockwork:
+    """What each step of each entity reads of its twin. In slots, which are read faster than the attributes of a large object."""
+
+    __slots__ = ("calendar", "dirty", "entities", "events", "now", "ready", "seq", "tell")
+
+    calendar: Calendar
+    dirty: dict[str, None]
+    entities: dict[int, Entity]
+    events: bool
+    now: float
+    ready: deque[Entity]
+    seq: int
+    tell: Callable[[tuple[Any, ...]], None]
+
+
+class Twin(Clockwork):
     """A running blueprint. Times are in the blueprint's unit, from the twin's start.
 
     `events`: hand out events (off for replications that only need figures). `now`: simulation time. `seq`: the last event's
@@ -71,8 +87,8 @@ class Twin:
                 outage.plan()
         if blueprint.machines:
             self.calendar.schedule(self.opening, 0.0, URGENT)
-        for schedule in self.schedules.values():
-            schedule.plan()
+        for planned in self.schedules.values():
+            planned.plan()
         for arrival in self.arrivals.values():
             arrival.plan()
         if blueprint.statistics.warm_up:
@@ -89,9 +105,9 @@ class Twin:
         self.salt = 0
         self.calendar = Calendar()
         self.tickets = Tickets()
-        self.ready: deque[Entity] = deque()
-        self.dirty: dict[str, None] = {}
-        self.entities: dict[int, Entity] = {}
+        self.ready = deque()
+        self.dirty = {}
+        self.entities = {}
         self.families: dict[int, int] = {}
         self.last_entity = 0
         self.machines = 0
@@ -111,9 +127,14 @@ class Twin:
         self._streams: dict[str, Stream] = {}
         self.scope = TwinScope(self)
         self.variables: dict[str, Value] = dict(blueprint.variables)
-        prioritised, several = _asked_with(blueprint, "priority", 0), _asked_with(blueprint, "units", 1)
+        machines = {MACHINE + name: as_flow(name, machine) for name, machine in blueprint.machines.items()}
+        flows = {**blueprint.flows, **machines}
+        prioritised, several = _asked_with(flows, "priority", 0), _asked_with(flows, "units", 1)
+        impatient = _asked_with(flows, "patience", None)
         self.resources = {
-            name: Resource(self, name, model, prioritised=name in prioritised, single=name not in several)
+            name: Resource(
+                self, name, model, prioritised=name in prioritised, single=name not in several, patient=name not in impatient
+            )
             for name, model in blueprint.resources.items()
         }
         self.item: Value = None
@@ -124,11 +145,10 @@ class Twin:
         self.stores = {name: Store(self, name, m.capacity, m.discipline, m.items) for name, m in blueprint.stores.items()}
         self.services = {name: self.sampler(f"services.{name}", model) for name, model in blueprint.services.items()}
         self.arrivals = {name: Arrival(self, name, model) for name, model in blueprint.arrivals.items()}
-        self.schedules = {name: Schedule(self, name, model) for name, model in blueprint.schedules.items()}
+        self.schedules = {name: schedule(self, name, model) for name, model in blueprint.schedules.items()}
         self.waiting = Waiting(self)
         self.parameter_board = ParameterBoard(self)
-        machines = {MACHINE + name: as_flow(name, machine) for name, machine in blueprint.machines.items()}
-        self.program = Program(self, {**blueprint.flows, **machines})
+        self.program = Program(self, flows)
         for arrival in self.arrivals.values():
             arrival.link()
         watched = blueprint.watch.bottleneck or blueprint.watch.growing or blueprint.watch.starving
@@ -159,28 +179,33 @@ class Twin:
             raise ValueError("until is not a number")
         bound = until if inclusive else math.nextafter(until, -math.inf)
         calendar = self.calendar
+        calendar.cut()
         heap = calendar.heap
-        environment = calendar.environment
         ready, dirty = self.ready, self.dirty
         steps_max = self.blueprint.limits.steps_per_instant
         now, instant = self.now, self._instant_steps
         limit = -1 if budget is None else budget
         done = 0
         try:
-            while heap:
+            while heap or calendar.draw_near():
                 item = heappop(heap)
                 at, _, order, entry = item
                 if entry.order != order:
                     calendar.stale -= 1
                     continue
-                if at > bound or done == limit:
+                if at >= calendar.horizon:
                     heappush(heap, item)
-                    if at > bound:
-                        break
+                    calendar.draw_near()
+                    continue
+                if at > bound:
+                    heappush(heap, item)
+                    break
+                if done == limit:
+                    heappush(heap, item)
                     return False
                 done += 1
                 if at != now:
-                    self.now = now = environment._now = at
+                    self.now = now = at
                     instant = 0
                 entry.order = 0
                 try:
@@ -203,8 +228,9 @@ class Twin:
         finally:
             self.executed += done
             self._instant_steps = instant
+            calendar.environment._now = now
         if now < until < math.inf:
-            self.now = environment._now = until
+            self.now = calendar.environment._now = until
             self._instant_steps = 0
         return True
 
@@ -239,6 +265,7 @@ class Twin:
         """Whatever a command has set going, to its rest. Each command has the whole allowance of steps."""
         try:
             self._instant_steps = self._settle(0)
+            self.calendar.cut()
         except ModelError:
             raise
         except Exception as error:
@@ -343,7 +370,8 @@ class Twin:
 
     def emit(self, kind: str, entity: int | None, cause: int | None, payload: dict[str, Value]) -> int:
         self.seq = seq = self.seq + 1
-        self.tell((seq, self.now, kind, entity, cause, payload))
+        tell = self.tell
+        tell((seq, self.now, kind, entity, cause, payload))
         return seq
 
     def create(self, flow: str, attributes: dict[str, Value] | None, source: str | None, cause: int | None = None) -> Entity:
@@ -352,7 +380,9 @@ class Twin:
         self.created += 1
         self.entities[number] = entity = Entity(number, flow, self.now, attributes, self.program.flows[flow][0])
         if self.events:
-            entity.last = self.emit("entity-created", number, cause, {"flow": flow, "source": source})
+            self.seq = entity.last = seq = self.seq + 1
+            tell = self.tell
+            tell((seq, self.now, "entity-created", number, cause, {"flow": flow, "source": source}))
         return entity
 
     def refuse(self, source: str, flow: str) -> None:
@@ -378,8 +408,11 @@ class Twin:
             if figures.sketch is not None:
                 figures.sketch.add(self.now - entity.created)
         if self.events:
+            self.seq = seq = self.seq + 1
             payload = {"flow": entity.flow, "outcome": outcome, "time_in_system": self.now - entity.created}
-            entity.last = self.emit("entity-left", entity.id, entity.last, payload)
+            tell = self.tell
+            tell((seq, self.now, "entity-left", entity.id, entity.last, payload))
+            entity.last = seq
         if entity.memory:
             self._leave_others(entity.memory, outcome)
         return None
@@ -502,12 +535,10 @@ class Twin:
         return snapshots.digest(self.snapshot())
 
 
-def _asked_with(blueprint: Blueprint, field: str, default: int) -> frozenset[str]:
+def _asked_with(flows: Mapping[str, Sequence[Any]], field: str, default: int | None) -> frozenset[str]:
     """Resources at which some step asks with another `field` than the default; all others can keep a plain line."""
     found = []
-    for flow in blueprint.flows.values():
-        for step in flow:
-            body = step.body
-            if step.verb in ("seize", "process") and getattr(body, field) != default:
-                found.append(body.resource)
+    for step in every_step(flows.values()):
+        if step.verb in ("seize", "process") and getattr(step.body, field) != default:
+            found.append(step.body.resource)
     return frozenset(found)

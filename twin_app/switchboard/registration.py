@@ -20,10 +20,11 @@ MESSAGE_CHARS_MAX = 4_000
 
 def blueprint_of(command: Register) -> Blueprint:
     """The blueprint that a `register` command carries. Raises Rejected (`bad-blueprint`, `key-mismatch`)."""
+    document = {"twin": command.twin, **command.blueprint}
     try:
-        blueprint = Blueprint.model_validate({"twin": command.twin, **command.blueprint})
+        blueprint = Blueprint.model_validate(document)
     except ValidationError as error:
-        faults = explain(error)
+        faults = explain(error, document)
         shown = "; ".join(str(fault) for fault in faults[:ERRORS_SHOWN_MAX])
         raise Rejected(
             "bad-blueprint", f"{len(faults)} fault(s): {shown}"[:MESSAGE_CHARS_MAX], remedy="try it with `twin check`"

@@ -57,6 +57,9 @@ class Step:
     def interrupt(self, entity: Entity, by: Entity) -> None:
         """Somebody interrupts the entity; most steps do not let themselves be interrupted."""
 
+    def interrupted(self, by: Entity) -> None:
+        """After an interruption: whoever waited for what it has freed goes on."""
+
     def __repr__(self) -> str:
         return str(self.place)
 

@@ -104,9 +104,18 @@ class Interrupt(Step):
         self._where = Expression(body.where, twin.scope) if body.where is not None else None
 
     def enter(self, entity: Entity) -> Next:
-        for other in list(self.twin.entities.values()):
-            if other.step.place.flow != self._body.flow or other.phase not in (SERVING, DELAYED) or other is entity:
-                continue
-            if self._where is None or self._where(other):
-                other.step.interrupt(other, entity)
+        flow, where = self._body.flow, self._where
+        chosen = [
+            other
+            for other in self.twin.entities.values()
+            if other.step.place.flow == flow and other.phase in (SERVING, DELAYED) and other is not entity
+        ]
+        if where is not None:
+            chosen = [other for other in chosen if where(other)]
+        # Who begins only because another was interrupted is not meant: all are chosen before any is.
+        steps = [other.step for other in chosen]
+        for other, step in zip(chosen, steps, strict=True):
+            step.interrupt(other, entity)
+        for step in dict.fromkeys(steps):
+            step.interrupted(entity)
         return self.next

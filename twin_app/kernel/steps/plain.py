@@ -7,6 +7,7 @@ more than the work. Used only where nothing else can stand in the resource's lin
 from heapq import heappush
 from typing import Any
 
+from models.errors import EntityFault
 from twin_app.kernel.calendar import NORMAL
 from twin_app.kernel.entity import MOVING, QUEUED, SERVING, Entity
 from twin_app.kernel.resource import Resource
@@ -20,10 +21,11 @@ class PlainProcess(Process):
     __slots__ = ()
 
     @staticmethod
-    def fits(resource: Resource, body: Any) -> bool:
-        """May this step be used for that body?"""
+    def fits(resource: Resource, body: Any, *, interrupts: bool) -> bool:
+        """May this step be used for that body? Not where some step `interrupts`: there a service may have to be resumed."""
         return (
-            resource.plain_line is not None
+            not interrupts
+            and resource.plain_line is not None
             and body.units == 1
             and body.priority == 0
             and body.patience is None
@@ -34,22 +36,24 @@ class PlainProcess(Process):
         resource, twin = self.resource, self.twin
         if twin.events:
             twin.seq = seq = twin.seq + 1
-            twin.tell((seq, twin.now, "entity-queued", entity.id, entity.last, self.payload))
+            tell = twin.tell
+            tell((seq, twin.now, "entity-queued", entity.id, entity.last, self.payload))
             entity.last = seq
-        if resource.busy < resource.usable and not resource.queue:
+        entity.units = 1
+        line = resource.plain_line
+        if not line and resource.busy < resource.usable:
             return self.begin(entity, entity.last)
         entity.phase = QUEUED
-        entity.units = 1
-        entity.priority = 0
         entity.since = now = twin.now
         resource.queue_sum -= now
-        resource.plain_line[entity.id] = entity  # type: ignore[index]
+        line.append(entity)  # type: ignore[union-attr]
         if resource.on_change is not None:
             resource.on_change()
         return None
 
     def begin(self, entity: Entity, cause: int | None) -> Next:
-        duration = self._duration(entity)
+        draw = self._duration
+        duration = draw(entity)
         if not 0.0 <= duration <= DURATION_MAX:
             duration = legal_duration(duration)
         resource, twin = self.resource, self.twin
@@ -60,11 +64,15 @@ class PlainProcess(Process):
         entity.phase = SERVING
         if twin.events:
             twin.seq = entity.last = seq = twin.seq + 1
-            twin.tell((seq, now, "entity-started", entity.id, cause, self.payload))
+            tell = twin.tell
+            tell((seq, now, "entity-started", entity.id, cause, self.payload))
         calendar = twin.calendar
         entity.at = at = now + duration
-        entity.order = order = next(calendar.numbers) + 1
-        heappush(calendar.heap, (at, NORMAL, order, entity))
+        calendar.number = entity.order = order = calendar.number + 1
+        if at < calendar.horizon:
+            heappush(calendar.heap, (at, NORMAL, order, entity))
+        else:
+            calendar.defer(entity, at)
         if resource.on_change is not None:
             resource.on_change()
         return None
@@ -76,15 +84,39 @@ class PlainProcess(Process):
 
     def wake(self, entity: Entity) -> Next:
         resource, twin = self.resource, self.twin
+        now = twin.now
         resource.busy -= 1
-        resource.busy_sum += twin.now
+        resource.busy_sum += now
         entity.phase = MOVING
         if twin.events:
             twin.seq = seq = twin.seq + 1
-            twin.tell((seq, twin.now, "entity-finished", entity.id, entity.last, self.payload))
+            tell = twin.tell
+            tell((seq, now, "entity-finished", entity.id, entity.last, self.payload))
             entity.last = seq
-        if resource.queue:
-            resource.grant(entity.last)
+        line = resource.plain_line
+        while line and resource.busy < resource.usable:
+            # resource.grant(), written out
+            waiting = line.popleft()
+            resource.queue_sum += now
+            resource.taken += 1
+            resource.waited += now - waiting.since
+            step = waiting.step
+            if type(step) is PlainProcess:
+                try:
+                    step.begin(waiting, entity.last)
+                except EntityFault as fault:
+                    waiting.phase = MOVING
+                    twin.fail(waiting, fault)
+            else:
+                waiting.phase = MOVING
+                try:
+                    following = step.begin(waiting, entity.last)
+                except EntityFault as fault:
+                    twin.fail(waiting, fault)
+                    continue
+                if following is not None:
+                    waiting.step = following
+                    twin.ready.append(waiting)
         if resource.on_change is not None:
             resource.on_change()
         return self.next

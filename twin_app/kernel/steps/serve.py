@@ -179,8 +179,11 @@ class Process(Seize):
         # calendar.schedule(), written out: this is the most frequent entry
         entity.at = at = now + duration
         calendar = twin.calendar
-        entity.order = order = next(calendar.numbers) + 1
-        heappush(calendar.heap, (at, NORMAL, order, entity))
+        calendar.number = entity.order = order = calendar.number + 1
+        if at < calendar.horizon:
+            heappush(calendar.heap, (at, NORMAL, order, entity))
+        else:
+            calendar.defer(entity, at)
         if resource.on_change is not None:
             resource.on_change()
         return None
@@ -229,6 +232,11 @@ class Process(Seize):
         else:
             entity.phase = QUEUED
             self.resource.join(entity, ahead=True)
+
+    def interrupted(self, by: Entity) -> None:
+        self.resource.grant(by.last)
+        if self.resource.on_change is not None:
+            self.resource.on_change()
 
     def halt(self, entity: Entity, cause: int | None) -> None:
         """The resource went out of service: stay, or away."""
