@@ -38,8 +38,8 @@ class Schedule(Model):
     """Parameters set by the clock: at `steps`, once or in a cycle of length `every`; or by `shifts`.
 
     Of shifts the first that covers the time of day holds, and `otherwise` where none does; all of them set the same
-    parameters. No shift begins on a `closed` date. Clock times are of the simulated calendar, which begins at the blueprint's
-    `time.start`, at a fixed `utc_offset` (there is no summer time: its rules change, and what was simulated would change too).
+    parameters. No shift begins on a `closed` date. Clock times are those of event times: from the blueprint's `time.start` on, at
+    its `factor`. They are at a fixed `utc_offset` (there is no summer time: its rules change, and the past would change too).
     """
 
     every: Annotated[float, Field(gt=0, le=1e12)] | None = None

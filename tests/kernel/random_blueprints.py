@@ -122,6 +122,20 @@ def blueprints(draw: st.DrawFn) -> dict[str, Any]:
             "other": draw(st.lists(steps, max_size=2)),
             "leaf": [{"delay": {"for": 1.5, "on_interrupt": "end"}}],
         },
+        "time": {"start": "2026-11-20T07:59:57Z"},
+        "schedules": draw(
+            st.sampled_from(
+                [
+                    {},
+                    {
+                        "shift": {
+                            "shifts": [{"days": ["fri"], "from": "08:00", "to": "24:00", "set": {"resources.n.capacity": 2}}],
+                            "otherwise": {"resources.n.capacity": 0},
+                        }
+                    },
+                ]
+            )
+        ),
         "watch": {"bottleneck": {"queue": 2, "for": 1.0}, "growing": {"by": 2}, "starving": {"for": 1.0}},
     }
 

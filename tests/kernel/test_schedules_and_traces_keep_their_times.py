@@ -108,7 +108,7 @@ WORKDAYS = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": 
 def test_shifts_follow_the_days_of_the_week_and_closed_dates():
     """From Friday noon: closed over the weekend, on Tuesday, and each night. In hours from the start."""
     model = blueprint(
-        time={"unit": "hours", "factor": 0.01, "start": "2026-11-20T12:00:00Z"},
+        time={"unit": "hours", "start": "2026-11-20T12:00:00Z"},
         resources={"desk": {"capacity": 3}},
         arrivals={"a": {"interarrival": {"constant": 5}, "flow": "f", "limit": 30}},
         flows={"f": [{"process": {"resource": "desk", "for": 3}}]},
@@ -120,6 +120,17 @@ def test_shifts_follow_the_days_of_the_week_and_closed_dates():
     told = [(e.sim_time, e.payload["new"]) for e in play.told if e.kind == "parameter-changed"]
     assert told == [(0, 1), (4, 0), (68, 1), (76, 0), (116, 1), (124, 0), (140, 1)]
     assert times(play, "entity-started")[:3] == [5 - 5 + 68, 71, 74]
+
+
+@pytest.mark.parametrize(("time", "hours"), [({"factor": 0.5}, [0, 8, 136]), ({"factor": 0.5, "mode": "event"}, [0, 4, 68])])
+def test_shifts_keep_to_the_line_between_simulation_time_and_the_calendar(time: dict[str, Any], hours: list[float]):
+    """At factor 0.5 the twin lives two hours in one of the calendar; 16:00 is the same instant as in its events' times."""
+    model = blueprint(
+        time={"unit": "hours", "start": "2026-11-20T12:00:00Z", **time},
+        resources={"desk": {}},
+        schedules={"opening": {"shifts": [WORKDAYS], "otherwise": {"resources.desk.capacity": 0}}},
+    )
+    assert times(three_ways(model, until=140.0), "parameter-changed")[:3] == hours
 
 
 def test_shifts_change_rates_and_run_over_midnight_in_their_own_zone():

@@ -71,7 +71,8 @@ class ShiftSchedule(Schedule):
         assert time.start is not None  # models/check.py sees to it
         self._roster = Roster(model)
         self._start_s = self._roster.local_s(time.start)
-        self._unit_s = UNIT_S[time.unit]
+        # The one line between simulation time and the calendar (switchboard/timescale.py): the same as of event times and `at`.
+        self._unit_s = UNIT_S[time.unit] * (1.0 if time.mode == "event" else time.factor)
 
     def plan(self) -> None:
         """At time 0 what holds then is set."""

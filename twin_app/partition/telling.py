@@ -10,6 +10,7 @@ from models.errors import Rejected
 from models.vitals import LAG_SECONDS, VitalRecord
 from twin_app.partition.cell import Cell
 from twin_app.partition.cycle import REGISTRY_TABLE, ConfigRecord, HostSettings, Output, Row
+from twin_app.partition.measures import measures
 from twin_app.partition.outbox import Outbox
 from twin_app.switchboard import LiveTwin
 
@@ -102,15 +103,8 @@ class Telling:
         for cell in self._spoke.values():
             if cell.live is None:
                 continue
-            self._measure(cell.key, "entities.wip", cell.live.wip, "1", wall_us)
-            for name, resource in cell.live.twin.resources.items():
-                self._measure(cell.key, f"resources.{name}.queue", len(resource.queue), "1", wall_us)
-                self._measure(cell.key, f"resources.{name}.busy", resource.busy, "1", wall_us)
-                self._measure(cell.key, f"resources.{name}.capacity", resource.capacity, "1", wall_us)
-            for name, container in cell.live.twin.containers.items():
-                self._measure(cell.key, f"containers.{name}.level", container.level, "1", wall_us)
-            for name, store in cell.live.twin.stores.items():
-                self._measure(cell.key, f"stores.{name}.level", store.level, "1", wall_us)
+            for name, value, unit in measures(cell.live.twin):
+                self._measure(cell.key, name, value, unit, wall_us)
         self._spoke = {}
 
     def take(self) -> tuple[list[Output], list[Row]]:
