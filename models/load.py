@@ -19,7 +19,7 @@ from models.blueprint import TRACE_MAX, Blueprint
 from models.check import nearest
 from models.distributions import DISTRIBUTIONS
 from models.errors import BlueprintError, TwinError
-from models.flow import STEPS
+from models.flow import STEPS, AnyStep
 from models.salvage import problems_in_the_rest
 
 TEXT_LENGTH_MAX = 4_000_000
@@ -194,9 +194,7 @@ def _fields_beside(loc: tuple[str | int, ...]) -> list[str]:
     """Field names valid where an unknown one was written: those of the model that the location leads to."""
     model: Any = Blueprint
     for part in loc[:-1]:
-        model = _step_into(model, part)
-        if model is None:
-            return []
+        model = AnyStep if part == "action" else _step_into(model, part)  # steps hold steps: begin anew at each
     names: list[str] = []
     for name, info in getattr(model, "model_fields", {}).items():
         names.append(info.alias or name)
@@ -205,6 +203,8 @@ def _fields_beside(loc: tuple[str | int, ...]) -> list[str]:
 
 def _step_into(model: Any, part: str | int) -> Any:
     fields = getattr(model, "model_fields", None)
+    if model is None:
+        return None
     if fields is None:
         return _models_in(model).get(str(part)) or _only(model)
     for name, info in fields.items():

@@ -43,7 +43,7 @@ EXPECTED = [
     ("11:52", "unknown-field", "did you mean `limit`?"),
     ("14:7", "unknown-step", "did you mean `process`?"),
     ("18:21", "bad-expression", None),
-    ("19:20", "unknown-field", "did you mean `for`?"),
+    ("19:21", "unknown-field", "did you mean `for`?"),
     ("20:17", "unknown-resource", "did you mean `mill`?"),
     ("20:32", "unknown-service", "did you mean `sawing`?"),
     ("22:7", "unknown-target", "did you mean `first`?"),

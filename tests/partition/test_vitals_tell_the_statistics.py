@@ -10,7 +10,8 @@ from models.blueprint import Blueprint
 from tests.partition.world import Committed, Log, line, new_host, settle
 from twin_app.kernel import Twin
 from twin_app.partition import HostSettings
-from twin_app.partition.measures import MEASURES_MAX, measures as measured
+from twin_app.partition.measures import MEASURES_MAX
+from twin_app.partition.measures import measures as measured
 
 
 def test_the_figures_of_a_busy_line_are_told_and_count_from_the_warm_up():
