@@ -183,7 +183,7 @@ class ForecastRecord(AvroBaseModel):
 
     id: str = Field(description="Twin, sequence number, trigger and revision; the key for de-duplication")
     twin: str = Field(description="Name of the twin; also the key of the record")
-    trigger: str = Field(description="What asked for it: change, command, api, schedule, takeover, local; with offset or time")
+    trigger: str = Field(description="What asked for it: change, command, api, schedule, takeover, local, past; offset or time")
     revision: types.Int32 = Field(description="From 1; each revision replaces those before it")
     final: bool = Field(description="Whether this is the last revision")
     source_topic: str | None = Field(None, description="Topic of the command that triggered it, if one did")

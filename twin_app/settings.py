@@ -91,10 +91,16 @@ class Settings(SecuritySettings):
     forecast_workers: int = Field(2, ge=0, le=256, description="processes that run forks of the twins; 0: no forecasts")
     forecast_horizon: str = Field("8h", description="how far forecasts of changes and on schedule look, in simulated time")
     forecast_interval_s: float = Field(60.0, ge=0, description="a twin in which something happens is forecast so often; 0: never")
+    forecast_every: str = Field("", description="also whenever so much simulated time has passed, such as 15min")
     forecast_debounce_ms: int = Field(100, ge=0, le=3_600_000, description="forecasts of a twin's changes begin so far apart")
     forecast_budget_s: float = Field(5.0, gt=0, le=3_600, description="a forecast is not sharpened for longer")
     forecast_task_limit_s: float = Field(10.0, gt=0, le=3_600, description="a fork that takes longer is killed")
     forecast_memory_mb: int = Field(1024, ge=128, le=1 << 20, description="data of one process that runs forks")
+
+    scorecard_interval_s: float = Field(60.0, ge=0, description="forecasts are held against what happened so often; 0: never")
+    scorecard_window_h: float = Field(
+        24.0, gt=0, le=8_760, description="after a start, forecasts of so many hours are judged again"
+    )
 
     # -- the rest
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -126,11 +132,16 @@ class Settings(SecuritySettings):
             raise ValueError(f"a token has at least {WEB_TOKEN_CHARS_MIN} characters")
         return value
 
+    @field_validator("forecast_every")
+    @classmethod
+    def _every(cls, value: str) -> str:
+        return cls._horizon(value) if value else value
+
     @field_validator("forecast_horizon")
     @classmethod
     def _horizon(cls, value: str) -> str:
         if duration_s(value) <= 0:
-            raise ValueError("the horizon must be longer than nothing")
+            raise ValueError("it must be longer than nothing")
         return value
 
     @model_validator(mode="after")

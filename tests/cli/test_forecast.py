@@ -46,6 +46,9 @@ def test_a_what_if_never_hides_which_figures_are_whose(twin: Twin) -> None:
         (("--set", "nonsense"), "bad-option"),
         (("--set", "variables.mode=x", "--at", "noon"), "invalid-command"),
         (("--set", "variables.mode=x", "--horizon", "soon"), "invalid-command"),
+        (("--set", "variables.mode=x", "--from", "2026-11-22"), "bad-option"),
+        (("--set", "variables.mode=x", "--from", "-5"), "bad-option"),
+        (("--set", "variables.mode=x", "--from", "nan"), "bad-option"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_its_code(twin: Twin, arguments: tuple[str, ...], code: str) -> None:
@@ -57,9 +60,15 @@ def test_what_is_wrong_is_one_line_with_its_code(twin: Twin, arguments: tuple[st
 
 
 def test_options_of_a_file_are_refused_for_a_live_twin(twin: Twin) -> None:
-    result = twin("forecast", "Line_A", "--from", 5)
+    result = twin("forecast", "Line_A", "--seed", 5)
     assert result.exit_code == 2
     assert "[bad-option]" in result.stderr
+
+
+def test_a_past_that_is_no_instant_is_refused_before_a_broker_is_asked(twin: Twin) -> None:
+    result = twin("forecast", "Line_A", "--from", "noon", "--bootstrap", "127.0.0.1:1", "--timeout", 1)
+    assert result.exit_code == 2
+    assert "[bad-bound]" in result.stderr
 
 
 def test_a_line_of_bars_never_fails_on_odd_figures() -> None:

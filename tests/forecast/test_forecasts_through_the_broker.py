@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
 
 from models.forecasts import ForecastRecord
@@ -140,6 +142,15 @@ async def test_twins_at_work_are_forecast_on_schedule_and_idle_ones_cost_nothing
     assert not [r for r in floor.records if r["twin"] == "Idle" and r["trigger"].startswith("schedule")]
 
 
+async def test_a_twin_is_forecast_as_its_own_time_passes(open_floor: OpenFloor) -> None:
+    """An hour of the line takes 3.6 s; whatever the wall clock says, a forecast is of a state past each full hour."""
+    floor = await open_floor(TWIN_FORECAST_EVERY="1h")
+    await floor.send(kind="register", twin="Line_A", blueprint=FAST_LINE)
+    first = await floor.forecast(lambda r: r["trigger"].startswith("schedule"))
+    second = await floor.forecast(lambda r: r["trigger"].startswith("schedule") and r["trigger"] != first["trigger"])
+    assert int(first["as_of_sim_time"] // 60) < int(second["as_of_sim_time"] // 60)
+
+
 async def test_the_command_line_shows_a_live_twins_futures(open_floor: OpenFloor) -> None:
     floor = await open_floor()
     await _broken(floor)
@@ -165,3 +176,35 @@ async def test_the_command_line_shows_a_live_twins_futures(open_floor: OpenFloor
     _, err = await refused.communicate()
     assert refused.returncode == 2
     assert "out-of-bounds" in err.decode()
+
+
+async def test_what_if_is_asked_again_of_the_past_as_it_was(open_floor: OpenFloor) -> None:
+    """Long after b has broken and its bottleneck has formed, the question is put to the line as it was before."""
+    floor = await open_floor()
+    await floor.send(kind="register", twin="Line_A", blueprint=FAST_LINE)
+    await floor.event(lambda e: e["kind"] == "entity-left")
+    before = datetime.now(UTC)
+    await asyncio.sleep(0.3)
+    await floor.send(kind="set", twin="Line_A", path="resources.b.capacity", value=0)
+    formed = await floor.event(lambda e: e["kind"] == "bottleneck-formed")
+
+    async def ask(instant: str, *changes: str) -> tuple[int, bytes, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "twin_app.cli", "whatif", "Line_A", "--from", instant, "--horizon", "4h", "--json", *changes),
+            env=floor.environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out, err
+
+    code, out, err = await ask(before.isoformat(), "--set", "resources.b.capacity=0")
+    assert code == 0, err.decode()
+    record = orjson.loads(out.splitlines()[-1])
+    assert record["trigger"] == "past-0"
+    assert record["as_of_sim_time"] < formed["sim_time"]
+    assert record["baseline"]["bottleneck"] is None
+    assert record["scenarios"][0]["outlook"]["bottleneck"] == "b"
+    code, out, err = await ask("2020-01-01T00:00:00Z", "--set", "resources.b.capacity=0")
+    assert code == 2
+    assert b"no-past" in err

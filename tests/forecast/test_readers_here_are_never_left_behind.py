@@ -169,6 +169,15 @@ def test_a_record_without_an_answer_draws_no_curve() -> None:
     assert curves({"baseline": None, "scenarios": [], "as_of_sim_time": 0.0}) == []
 
 
+def test_a_quantity_that_is_no_number_for_a_while_is_drawn_around() -> None:
+    band = {"quantity": "variables.x", "now": 1.0, "q05": [None, 1.0], "q50": [None, 3.0], "q95": [None, 5.0]}
+    outlook = {"grid": [10.0, 20.0], "bands": [band]}
+    (group,) = curves({"baseline": outlook, "scenarios": [], "as_of_sim_time": 0.0})
+    assert group[0].times == [0.0, 10.0, 20.0]
+    assert group[0].median[1] != group[0].median[1]
+    assert group[0].median[2] == 3.0
+
+
 def test_curves_begin_now_where_there_is_a_value_now() -> None:
     from tests.forecast.plants import ahead
 

@@ -22,10 +22,11 @@ from twin_app.cli.forecast_view import view, write_png
 from twin_app.cli.reading import read_text, source_name
 from twin_app.forecast import InlineCrew, answers, asked_by
 from twin_app.settings import Settings
-from twin_app.switchboard import read_command
+from twin_app.switchboard import LiveTwin, read_command
 
 BLUEPRINT_SUFFIXES = (".yaml", ".yml", ".json")
 SLICE_ENTRIES = 10_000
+SIM_TIME_MAX = 1e12
 
 
 def is_blueprint(target: str) -> bool:
@@ -82,24 +83,75 @@ def _tell_failure(record: dict[str, Any], earlier: dict[str, Any] | None) -> Non
 
 
 async def ahead_of_blueprint(
-    path: Path, at: float, horizon: str, scenarios: Mapping[str, Any], seed: int | None
+    path: Path, begin: str | None, horizon: str, scenarios: Mapping[str, Any], seed: int | None
 ) -> AsyncIterator[dict[str, Any]]:
-    """The forecast of a twin that is run from its blueprint to `at`, here and without a broker. Raises TwinError."""
+    """The forecast of a twin that is run from its blueprint to a simulation time, here and without a broker. Raises TwinError."""
     blueprint = load_blueprint(read_text(path), source=source_name(path))
     if seed is not None:
         blueprint = blueprint.model_copy(update={"seed": seed})
     twin = local.start(blueprint).twin
-    while not twin.advance(at, budget=SLICE_ENTRIES):
+    _run_to(twin, _sim_time(begin))
+    async for record in _ahead(twin, command_for(blueprint.twin, horizon, scenarios), "local-0"):
+        yield record
+
+
+async def ahead_of_past(settings: Settings, command: Forecast, begin: str, timeout_s: float) -> AsyncIterator[dict[str, Any]]:
+    """The forecast of a live twin as it would have been made at an instant (or tick) of its past; the worker is not asked.
+
+    The twin is told again from the retained logs up to then. Raises TwinError: `no-past` when it was not there.
+    """
+    from twin_app.cli.telling import Telling
+    from twin_app.partition.timeline import sim_time_at
+    from twin_app.replay.stretch import Bound
+
+    bound, twin = Bound.parse(begin), command.twin
+    telling = Telling(settings, timeout_s)
+    await telling.prepare()
+    for partition in sorted(telling.partitions, key=lambda p: p != _home(twin, telling.partitions)):
+        snapshot = await telling.state_at(partition, twin, bound)
+        if snapshot is None:
+            continue
+        live = LiveTwin.restore(snapshot)
+        if bound.wall_us is not None and live.twin.blueprint.time.mode == "wall":
+            _run_to(live, sim_time_at(live.scale, bound.wall_us))
+        async for record in _ahead(live, command, "past-0"):
+            yield record
+        return
+    raise TwinError("no-past", f"{twin} was not running at {bound}", place=twin, remedy="see its first events with `twin replay`")
+
+
+def _home(twin: str, partitions: list[int]) -> int:
+    """Where a producer's default partitioner puts the twin: it is looked for there first."""
+    from aiokafka.partitioner import DefaultPartitioner
+
+    return int(DefaultPartitioner()(twin.encode(), partitions, partitions))
+
+
+def _sim_time(begin: str | None) -> float:
+    try:
+        at = float(begin or 0.0)
+    except ValueError:
+        at = -1.0
+    if not 0 <= at <= SIM_TIME_MAX:
+        raise TwinError("bad-option", f"{begin!r} is no simulation time", place="--from", remedy="for a FILE: --from 300")
+    return at
+
+
+def _run_to(twin: LiveTwin, at: float) -> None:
+    while not twin.advance(max(at, twin.now), budget=SLICE_ENTRIES):
         twin.drain()
-    command = command_for(blueprint.twin, horizon, scenarios)
-    twin.apply(command, effective=twin.now)
     twin.drain()
+
+
+async def _ahead(twin: LiveTwin, command: Forecast, trigger: str) -> AsyncIterator[dict[str, Any]]:
+    """The forecast of a twin that is in this process."""
+    twin.check_forecast(command)
     asked = asked_by(twin, command)
 
     def asking(revision: int, compute_s: float) -> dict[str, Any]:
         return {
-            "id": f"{blueprint.twin}:{twin.seq}:local-0:{revision}",
-            "trigger": "local-0",
+            "id": f"{command.twin}:{twin.seq}:{trigger}:{revision}",
+            "trigger": trigger,
             "revision": revision,
             "lag_s": 0.0,
             "horizon_asked": asked.horizon,
@@ -125,7 +177,8 @@ async def ahead_of_twin(settings: Settings, command: Forecast, timeout_s: float)
     from twin_app.security.registry import registry_of
 
     specs = settings.topics
-    reader = ConfluentReader(registry_of(settings, patience_s=timeout_s), ForecastRecord)
+    registry = registry_of(settings, patience_s=timeout_s)
+    reader = ConfluentReader(registry, ForecastRecord, raw_bytes_max=settings.record_bytes_max)
     parts = await connect.partitions_of(settings, timeout_s, specs.forecasts.name, specs.dead_letters.name)
     async with connect.producer(settings, timeout_s) as writer, connect.consumer(settings, timeout_s) as client:
         client.assign(parts)

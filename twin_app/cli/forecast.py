@@ -10,7 +10,7 @@ import typer
 
 from models.errors import TwinError
 from twin_app.cli import connect
-from twin_app.cli.asking import ahead_of_blueprint, ahead_of_twin, command_for, is_blueprint, show
+from twin_app.cli.asking import ahead_of_blueprint, ahead_of_past, ahead_of_twin, command_for, is_blueprint, show
 from twin_app.cli.options import AppId, Bootstrap, Json, Registry, Timeout, settings_from
 
 Target = Annotated[
@@ -18,8 +18,13 @@ Target = Annotated[
 ]
 Horizon = Annotated[str, typer.Option("--horizon", metavar="8h|90", help="How far ahead: a duration, or a number of its units.")]
 From = Annotated[
-    float,
-    typer.Option("--from", metavar="TIME", min=0, max=1e12, help="With a FILE: the simulation time from which to look ahead."),
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="TIME",
+        help="Look ahead from there: a simulation time of a FILE; a past instant or tick of a TWIN, told again from the logs.",
+        show_default=False,
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="With a FILE: takes the place of its seed.", show_default=False)]
 Png = Annotated[
@@ -30,7 +35,7 @@ Png = Annotated[
 def forecast(
     target: Target,
     horizon: Horizon = "8h",
-    begin: From = 0.0,
+    begin: From = None,
     seed: Seed = None,
     png: Png = None,
     bootstrap: Bootstrap = None,
@@ -47,7 +52,7 @@ def ask(
     target: str,
     horizon: str,
     scenarios: Mapping[str, Any],
-    begin: float,
+    begin: str | None,
     seed: int | None,
     png: Path | None,
     connection: tuple[str | None, str | None, str | None],
@@ -58,7 +63,11 @@ def ask(
     if is_blueprint(target):
         revisions = ahead_of_blueprint(Path(target), begin, horizon, scenarios, seed)
     else:
-        if begin or seed is not None:
-            raise TwinError("bad-option", "--from and --seed are for a blueprint file", remedy="leave them out for a live twin")
-        revisions = ahead_of_twin(settings_from(*connection), command_for(target, horizon, scenarios), timeout_s)
+        if seed is not None:
+            raise TwinError("bad-option", "--seed is for a blueprint file", remedy="leave it out for a live twin")
+        settings, command = settings_from(*connection), command_for(target, horizon, scenarios)
+        if begin is None:
+            revisions = ahead_of_twin(settings, command, timeout_s)
+        else:
+            revisions = ahead_of_past(settings, command, begin, timeout_s)
     connect.run_async(show(revisions, as_json, png))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from models.errors import TwinError
+from twin_app.forecast.chart import curves
 
 BARS = " ▁▂▃▄▅▆▇█"
+BARS_MAX = 48
+"""Of a line; less beside those of other futures, so that they go side by side."""
+TITLE_CHARS = 120
 LINES_MAX = 12
 ENTITIES_MAX = 10
 BOTTLENECKS_MAX = 5
@@ -112,13 +117,14 @@ def _over_time(record: Record) -> Table:
     bands = [{band["quantity"]: band for band in outlook["bands"]} for _, outlook in futures]
     names = [name for name, band in bands[0].items() if band["now"] is not None]
     names.sort(key=lambda name: -max(_swing(band[name]) for band in bands))
+    width = max(12, BARS_MAX // len(futures))
     for name in names[:LINES_MAX]:
         top = max(1.0, max(max(band[name]["q50"]) for band in bands))
         cells: list[str] = []
         for band in bands:
             values = band[name]["q50"]
             cells += [
-                sparkline(values, top),
+                sparkline(values[:: -(-len(values) // width)], top),
                 f"{band[name]['now']:g} to {values[-1]:g} ({band[name]['q05'][-1]:g}-{band[name]['q95'][-1]:g})",
             ]
         shown.add_row(_short(name), *cells)
@@ -131,8 +137,8 @@ def _short(quantity: str) -> str:
 
 
 def _swing(band: Record) -> float:
-    values = [band["now"], *band["q50"]]
-    return float(max(values) - min(values))
+    values = [value for value in (band["now"], *band["q50"]) if value is not None and value == value]
+    return float(max(values) - min(values)) if values else 0.0
 
 
 def sparkline(values: list[float], top: float) -> str:
@@ -180,19 +186,20 @@ def write_png(record: Record, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    futures = [("baseline", record["baseline"])]
-    futures += [(scenario["name"], scenario["outlook"]) for scenario in record["scenarios"] if scenario["outlook"] is not None]
-    names = [band["quantity"] for band in record["baseline"]["bands"] if band["now"] is not None][:LINES_MAX]
-    figure, axes = pyplot.subplots(len(names), 1, sharex=True, figsize=(9, 1.5 + 1.8 * len(names)), squeeze=False)
-    for axis, name in zip(axes[:, 0], names, strict=True):
-        for label, outlook in futures:
-            band = next(found for found in outlook["bands"] if found["quantity"] == name)
-            times = [record["as_of_sim_time"], *outlook["grid"]]
-            (line,) = axis.plot(times, [band["now"], *band["q50"]], label=label)
-            axis.fill_between(times, [band["now"], *band["q05"]], [band["now"], *band["q95"]], alpha=0.2, color=line.get_color())
-        axis.set_ylabel(name, rotation=0, ha="right", fontsize=8)
-    axes[0, 0].legend(fontsize=8)
-    axes[0, 0].set_title(record["sentence"], fontsize=9, wrap=True)
+    groups = curves(record, LINES_MAX, measured_now=True)
+    if not groups:
+        raise TwinError("nothing-to-draw", "the twin has no queues or levels", place=record["twin"])
+    figure, axes = pyplot.subplots(len(groups), 1, sharex=True, figsize=(9, 1.5 + 1.8 * len(groups)), squeeze=False)
+    for axis, group in zip(axes[:, 0], groups, strict=True):
+        for curve in group:
+            (line,) = axis.plot(curve.times, curve.median, label=curve.future)
+            axis.fill_between(curve.times, curve.low, curve.high, alpha=0.2, color=line.get_color())
+        axis.set_ylabel(group[0].quantity.replace("resources.", ""), rotation=0, ha="right", fontsize=8)
+        axis.set_ylim(min(0.0, axis.get_ylim()[0]), max(1.0, axis.get_ylim()[1]))
+    axes[0, 0].legend(fontsize=8, title="median, 5 to 95 %", title_fontsize=7)
+    told = [f"{scenario['name']}: {scenario['outlook']['sentence']}" for scenario in record["scenarios"] if scenario["outlook"]]
+    title = [textwrap.fill(sentence, TITLE_CHARS) for sentence in (record["sentence"], *told)]
+    axes[0, 0].set_title("\n".join(title), fontsize=9, loc="left")
     axes[-1, 0].set_xlabel(f"simulation time ({record['time_unit']})")
     figure.tight_layout()
     try:

@@ -21,6 +21,7 @@ VERBS = {
         "run",
         "forecast",
         "whatif",
+        "scorecard",
         "topics",
         "broker",
         "worker",

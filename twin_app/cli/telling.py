@@ -12,7 +12,7 @@ from twin_app.cli import connect
 from twin_app.cli.decoding import EventReader
 from twin_app.partition.contracts import Contracts
 from twin_app.replay.past import Past, Told
-from twin_app.replay.stretch import Stretch
+from twin_app.replay.stretch import Bound, Stretch
 from twin_app.replay.verification import Read, Verification, identify_in
 from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
@@ -54,6 +54,14 @@ class Telling:
             past = Past(partition, self.specs, TwinHosting(self.settings, self.contracts), client)
             async for told in self._in_time(past.tell(stretch)):
                 yield told
+
+    async def state_at(self, partition: int, twin: str, bound: Bound) -> dict[str, Any] | None:
+        """The saved state of a twin after the last cycle up to a bound; None if it was not there, or stood still."""
+        async with connect.consumer(self.settings, self.timeout_s) as client:
+            past = Past(partition, self.specs, TwinHosting(self.settings, self.contracts), client)
+            async for _ in self._in_time(past.tell(Stretch(bound, bound))):
+                pass
+            return None if past.host is None else past.host.state_of(twin)
 
     async def written(self, client: AIOKafkaConsumer, partition: int) -> AsyncIterator[Read]:
         """What the events topic holds by now."""

@@ -23,7 +23,7 @@ def whatif(
     ] = None,
     name: Annotated[str, typer.Option("--name", help="What to call it.")] = "what if",
     horizon: Horizon = "8h",
-    begin: From = 0.0,
+    begin: From = None,
     seed: Seed = None,
     png: Png = None,
     bootstrap: Bootstrap = None,

@@ -23,6 +23,8 @@ CHUNK_S = 0.5
 """Aim for one task: a limit on how long a fork is deaf to its crew, and small enough to share the work evenly."""
 HORIZON_SHARE = 0.9
 """Of what the first replication reached within its entries: what is looked at instead of the horizon that was too far."""
+BRIEF_ENTITIES = 1_000
+"""A first revision lists so many at most, since writing ten thousand takes longer than running them; one with all follows."""
 ATTEMPTS_MAX = 4
 """How often the horizon is shortened before the question is given up."""
 
@@ -51,6 +53,7 @@ class Topic:
         self.question = question
         self.urgency = 0
         self.plain: bytes = msgpack.packb(question.to_plain())
+        self.crowded = len(question.snapshot["twin"]["entities"]) > BRIEF_ENTITIES
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,11 @@ async def answers(
         left_s = effort.budget_s - (time.monotonic() - begun)
         wanted = _reach(effort, crew, progress, have, left_s) if progress.drew else have
         contrasting = scenarios and revision == 1
-        last = wanted == have and not contrasting
-        task = ["revise", progress.sheaves, progress.refused, progress.contrasts, asking(revision, elapsed_s), last, contrasting]
-        made = await crew.perform(topic, [*task, schema_id])
+        brief = revision == 1 and topic.crowded
+        last = wanted == have and not contrasting and not brief
+        told = [progress.sheaves, progress.refused, progress.contrasts, asking(revision, elapsed_s)]
+        entities = BRIEF_ENTITIES if brief else None
+        made = await crew.perform(topic, ["revise", *told, last, contrasting or brief, entities, schema_id])
         yield Revised(**made)
         if made["final"]:
             return

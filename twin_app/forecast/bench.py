@@ -19,6 +19,7 @@ from models.errors import TwinError
 from models.events import utc_from_us
 from models.forecasts import ForecastRecord
 from topics.confluent import ConfluentAvro
+from topics.specs import COMMAND_BYTES_MAX
 from twin_app.forecast.contrast import first_difference
 from twin_app.forecast.estimates import Array
 from twin_app.forecast.fork import Fork
@@ -29,6 +30,9 @@ from twin_app.forecast.revision import revise
 
 CONTRAST_SALT = 1
 """The replication in which a scenario's first point of difference is looked for."""
+
+BODY_BYTES_MAX = 4 * COMMAND_BYTES_MAX - 4096
+"""Of an encoded record: what the forecasts topic takes, less its envelope."""
 
 Answer = list[Any]
 
@@ -112,14 +116,26 @@ class Bench:
         asking: dict[str, Any],
         last: bool,
         more: bool,
+        entities: int | None,
         schema_id: int | None,
     ) -> dict[str, Any]:
-        """The record of a revision: Avro for the topic under `schema_id`, or JSON. `more`: it is not final, however precise."""
+        """The record of a revision: Avro for the topic under `schema_id`, or JSON. `more`: it is not final, however precise.
+
+        What is too large for a record lists fewer `entities`, at last none. Raises TwinError `forecast-too-large`.
+        """
         question, layout = self._about()
         asking["created_at"] = utc_from_us(asking.pop("created_at_us"))
-        record = revise(question, layout, [_matrix(part, layout) for part in sheaves], refused, contrasts, asking, last=last)
-        record["final"] = record["final"] and not more
-        body = orjson.dumps(record) if schema_id is None else self._encoder(schema_id).encode(record)
+        matrices = [_matrix(part, layout) for part in sheaves]
+        for most in (entities, 100, 0):
+            record = revise(question, layout, matrices, refused, contrasts, asking, last=last, entities=most)
+            record["final"] = record["final"] and not more
+            body = orjson.dumps(record) if schema_id is None else self._encoder(schema_id).encode(record)
+            if schema_id is None or len(body) <= BODY_BYTES_MAX:
+                break
+        else:
+            raise TwinError(
+                "forecast-too-large", f"one revision takes {len(body):,} bytes", remedy="ask for fewer scenarios at a time"
+            )
         return {
             "body": body,
             **{name: record[name] for name in ("final", "precise", "deterministic", "replications", "sentence")},

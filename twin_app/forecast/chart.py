@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 from models.forecasts import BASELINE
@@ -11,7 +12,10 @@ from models.forecasts import BASELINE
 
 @dataclass(frozen=True)
 class Curve:
-    """One quantity of one future. All lists are as long as `times` (simulation time); the first point is now, if it has one."""
+    """One quantity of one future. All lists are as long as `times` (simulation time); the first point is now, if it has one.
+
+    A value is nan where the quantity is no number (a variable that was set to a text).
+    """
 
     quantity: str
     future: str
@@ -50,8 +54,11 @@ def curves(record: Mapping[str, Any], quantities: int | None = None, *, measured
 
 def _curve(now: float, grid: list[float], future: str, band: Mapping[str, Any]) -> Curve:
     first, times = ([], []) if band["now"] is None else ([band["now"]], [now])
-    return Curve(band["quantity"], future, times + grid, first + band["q05"], first + band["q50"], first + band["q95"])
+    low, median, high = ([nan if value is None else value for value in first + band[q]] for q in ("q05", "q50", "q95"))
+    return Curve(band["quantity"], future, times + grid, low, median, high)
 
 
 def _swing(curve: Curve) -> float:
-    return max(curve.median) - min(curve.median)
+    """Without the points at which it is no number."""
+    told = [value for value in curve.median if value == value]
+    return max(told) - min(told) if told else 0.0

@@ -75,4 +75,4 @@ def _warm_up(bench: Bench) -> None:
     perform("take", topic.plain)
     sheaves = [[perform("replicate", future, [1, 2], False)[0]] for future in (0, 1)]
     asking = {"id": "", "trigger": "", "revision": 1, "horizon_asked": 20.0, "created_at_us": 0}
-    perform("revise", sheaves, {}, {1: perform("contrast", 1)}, asking, True, False, 0)
+    perform("revise", sheaves, {}, {1: perform("contrast", 1)}, asking, True, False, None, 0)

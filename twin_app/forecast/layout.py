@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
-from typing import Any
 
 from models.forecasts import DUE
 from twin_app.forecast.fork import Fork
 from twin_app.forecast.question import Question
+from twin_app.kernel.entity import Entity
 from twin_app.kernel.twin import OUTCOMES
 
 GRID_POINTS = 48
@@ -18,6 +18,8 @@ LEVELS_MAX = 100
 """Containers, stores and numeric variables with figures over time."""
 ENTITIES_MAX = 10_000
 """Entities in progress whose leaving is followed: those with a due time first, then the oldest."""
+ENTITY_ROWS_MAX = 30_000
+"""Of all futures together: more would not go into one record."""
 
 OUTCOME_CODES = {outcome: float(code) for code, outcome in enumerate(OUTCOMES)}
 STILL_HERE = -1.0
@@ -51,7 +53,7 @@ class Layout:
         shown = [name for name in fork.resources if name in ranked]
         numbers = [f"variables.{name}" for name, value in fork.variables.items() if type(value) in (int, float)]
         levels = [*fork.stocks(), *numbers][:LEVELS_MAX]
-        followed = sorted(fork.entities.values(), key=lambda entity: _due(entity) is None)[:ENTITIES_MAX]
+        followed = _followed(fork, min(ENTITIES_MAX, ENTITY_ROWS_MAX // len(question.names)))
         now: dict[str, float] = {"wip": fork.wip}
         for name in shown:
             now[f"resources.{name}.queue"] = len(fork.resources[name].queue)
@@ -63,9 +65,9 @@ class Layout:
             levels=levels,
             resources=list(fork.resources),
             crossings=[(crossing.quantity, crossing.level, crossing.why) for crossing in fork.crossings],
-            entities=[entity.id for entity in followed],
-            flows=[entity.flow for entity in followed],
-            dues=[_due(entity) for entity in followed],
+            entities=[entity.id for entity, _ in followed],
+            flows=[entity.flow for entity, _ in followed],
+            dues=[due for _, due in followed],
             entities_total=fork.wip,
             present=fork.present_bottlenecks(),
             now=now,
@@ -118,6 +120,16 @@ def level_of(fork: Fork, path: str) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else nan
 
 
-def _due(entity: Any) -> float | None:
+def _followed(fork: Fork, most: int) -> list[tuple[Entity, float | None]]:
+    """Entities and when they are due."""
+    dated: list[tuple[Entity, float | None]] = []
+    others: list[tuple[Entity, float | None]] = []
+    for entity in fork.entities.values():
+        due = _due(entity)
+        (others if due is None else dated).append((entity, due))
+    return (dated + others)[:most]
+
+
+def _due(entity: Entity) -> float | None:
     value = (entity.attributes or {}).get(DUE)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -48,8 +47,11 @@ class Rows:
         return wilson(hits, trials)
 
 
-def outlook(rows: Rows, baseline: Rows | None = None) -> dict[str, Any]:
-    """The fields of `Outlook` but its sentence. With a `baseline`, entities say how they are shifted against it."""
+def outlook(rows: Rows, baseline: Rows | None = None, entities: int | None = None) -> dict[str, Any]:
+    """The fields of `Outlook` but its sentence. With a `baseline`, entities say how they are shifted against it.
+
+    `entities`: how many of those that are followed it lists; all, if that is None.
+    """
     found = bottlenecks(rows)
     return {
         "bottleneck": max(found, key=lambda b: b["first"])["resource"] if any(b["first"] for b in found) else None,
@@ -58,7 +60,7 @@ def outlook(rows: Rows, baseline: Rows | None = None) -> dict[str, Any]:
         "grid": rows.layout.grid,
         "bands": _bands(rows),
         "totals": _totals(rows),
-        "entities": _entities(rows, baseline),
+        "entities": _entities(rows, baseline, entities),
         "entities_total": rows.layout.entities_total,
     }
 
@@ -147,37 +149,38 @@ def _totals(rows: Rows) -> list[dict[str, Any]]:
     return found
 
 
-def _entities(rows: Rows, baseline: Rows | None) -> list[dict[str, Any]]:
+def _entities(rows: Rows, baseline: Rows | None, most: int | None) -> list[dict[str, Any]]:
     layout = rows.layout
-    if not layout.entities:
+    numbers = layout.entities[:most]
+    if not numbers:
         return []
-    left_at, outcome = rows.part("left_at"), rows.part("outcome")
+    left_at, outcome = rows.part("left_at")[:, :most], rows.part("outcome")[:, :most]
     n = len(left_at)
-    times = quantiles(left_at, OUTER)
+    times = [_or_none(quantile) for quantile in quantiles(left_at, OUTER)]
     finished = outcome == OUTCOME_CODES["finished"]
-    dues = np.array([np.inf if due is None else due for due in layout.dues])
-    in_time = (finished & (left_at <= dues)).sum(axis=0)
-    untold = ((outcome == STILL_HERE) & (dues > rows.question.end)).sum(axis=0)
-    shifts = _shifts(left_at, baseline) if baseline is not None else None
-    shares = finished.mean(axis=0)
+    dues = np.array([np.inf if due is None else due for due in layout.dues[:most]])
+    in_time = (finished & (left_at <= dues)).sum(axis=0).tolist()
+    untold = ((outcome == STILL_HERE) & (dues > rows.question.end)).sum(axis=0).tolist()
+    shifts = [None] * len(numbers) if baseline is None else _or_none(_shifts(left_at, baseline, most))
+    shares = finished.mean(axis=0).tolist()
     found: list[dict[str, Any]] = []
-    for column, (number, flow, due) in enumerate(zip(layout.entities, layout.flows, layout.dues, strict=True)):
+    for column, (number, flow, due) in enumerate(zip(numbers, layout.flows, layout.dues, strict=False)):
         fields = {
             "entity": number,
             "flow": flow,
-            "leaves_low": finite(times[0, column]),
-            "leaves": finite(times[1, column]),
-            "leaves_high": finite(times[2, column]),
-            "finished": float(shares[column]),
+            "leaves_low": times[0][column],
+            "leaves": times[1][column],
+            "leaves_high": times[2][column],
+            "finished": shares[column],
             "due": due,
             "late": None,
             "late_low": None,
             "late_high": None,
-            "shift": None if shifts is None or not isfinite(shifts[column]) else float(shifts[column]),
+            "shift": shifts[column],
         }
         if due is not None:
-            unknown = int(untold[column])
-            late = n - unknown - int(in_time[column])
+            unknown = untold[column]
+            late = n - unknown - in_time[column]
             fields["late"] = late / (n - unknown) if n > unknown else None
             fields["late_low"] = rows.proportion(late, n).low
             fields["late_high"] = rows.proportion(late + unknown, n).high
@@ -185,11 +188,17 @@ def _entities(rows: Rows, baseline: Rows | None) -> list[dict[str, Any]]:
     return found
 
 
-def _shifts(left_at: Array, baseline: Rows) -> Array:
+def _or_none(values: Array) -> list[float | None]:
+    """As plain numbers; None for what is infinite or undefined."""
+    told = np.isfinite(values).tolist()
+    return [value if known else None for value, known in zip(values.tolist(), told, strict=True)]
+
+
+def _shifts(left_at: Array, baseline: Rows, most: int | None) -> Array:
     """Mean change of each entity's leaving time over the replications in which it leaves in both."""
     pairs = min(len(left_at), len(baseline.matrix))
     with np.errstate(invalid="ignore"):
-        change = left_at[:pairs] - baseline.part("left_at")[:pairs]
+        change = left_at[:pairs] - baseline.part("left_at")[:pairs, :most]
     told = np.isfinite(change)
     counts = told.sum(axis=0)
     return np.where(counts > 0, np.where(told, change, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)

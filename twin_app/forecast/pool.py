@@ -22,7 +22,7 @@ from twin_app.forecast.answering import Topic
 from twin_app.forecast.crews import value_of
 from twin_app.forecast.fork_process import READY, serve
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 """How long a process may take to start."""
 WAITING_MAX = 20_000
 """Tasks that may wait for a place: what all running forecasts together can ask for, and more."""

@@ -60,20 +60,22 @@ def revise(
     asking: Mapping[str, Any],
     *,
     last: bool,
+    entities: int | None = None,
 ) -> dict[str, Any]:
     """The record as plain data. `asking`: the fields that the asker knows (trigger, source, age, lag, times, revision).
 
     `matrices`, `refused` and `contrasts` are by the number of the future. `last`: there will be no better one.
+    `entities`: how many of the followed ones each outlook lists; None: all.
     """
     all_rows = futures(question, layout, matrices)
     baseline = all_rows[0]
-    main = outlook(baseline)
+    main = outlook(baseline, None, entities)
     main["sentence"] = sentence(baseline, main)
     scenarios = []
     for future, rows in enumerate(all_rows[1:], 1):
         scenario: dict[str, Any] = {"name": question.names[future], "outlook": None, "refused": refused.get(future, [])}
         if len(rows.matrix):
-            found = outlook(rows, baseline)
+            found = outlook(rows, baseline, entities)
             found["sentence"] = sentence(rows, found)
             scenario |= {"outlook": found, "differences": differences(rows, baseline)}
             contrast = contrasts.get(future)

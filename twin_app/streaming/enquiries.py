@@ -26,6 +26,7 @@ from typing import Any
 
 from models.commands import Forecast
 from models.errors import TwinError
+from models.scorecard import Scorecard
 from topics.confluent import HEADER, ConfluentAvro
 from twin_app.forecast import Desk, Feed, Published, Request, State
 from twin_app.forecast.feed import Following
@@ -48,9 +49,12 @@ class Enquiries:
         find: Callable[[str], Found],
         desk: Callable[[], Desk | None],
         request: Callable[[PartitionDriver, Forecast, int], Request],
+        card: Callable[[str], Scorecard | None] = lambda twin: None,
     ) -> None:
         """`find` raises TwinError for a twin that cannot be asked; `desk` is None until the processes for forks are warm."""
         self._feed, self._avro, self._find, self._desk, self._request = feed, avro, find, desk, request
+        self.scorecard = card
+        """How far the forecasts of a twin came true, as of the last round; None while there is nothing to judge."""
         self._marks = itertools.count(time.time_ns() // 1_000_000)
 
     async def latest(self, twin: str) -> dict[str, Any] | None:

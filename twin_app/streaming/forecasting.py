@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import structlog
@@ -38,11 +38,14 @@ from twin_app.forecast import (
     State,
 )
 from twin_app.partition import Accepted, Cycle, PartitionHost
+from twin_app.partition.cell import Cell
 from twin_app.settings import Settings
 from twin_app.streaming import driver as drivers
-from twin_app.streaming.connections import connection, largest_message
+from twin_app.streaming.connections import connection, largest_message, side_consumer
 from twin_app.streaming.driver import PartitionDriver
 from twin_app.streaming.enquiries import Enquiries, Found
+from twin_app.streaming.scoring import Scoring
+from twin_app.switchboard.timescale import UNIT_S
 
 FRESH_S = 60.0
 """Changes older than this ask for no forecast: the twin is catching up, and what follows is in the log already."""
@@ -50,6 +53,8 @@ CHANGES_UNDONE_MAX = 100
 """Paths beyond which a change is not compared with how it would have been without it."""
 WITHOUT = "without the change"
 """The scenario of a change's forecast that undoes it: the difference is the change's effect, with its sign turned."""
+LOOK_S = 1.0
+"""Between two looks at how far the twins' simulation times have come."""
 TWINS_A_TURN = 500
 """Twins looked at on a schedule before the event loop has its turn."""
 
@@ -73,7 +78,8 @@ class Forecasting:
         self.observe: Callable[[Request, Revised], None] | None = None
         """Told of every revision before it is sent."""
         self._feed = Feed()
-        self.enquiries = Enquiries(self._feed, self._avro, self._find, lambda: self._desk, self._on_enquiry)
+        self._scoring = Scoring(settings, registry, lambda: list(self._drivers))
+        self.enquiries = Enquiries(self._feed, self._avro, self._find, lambda: self._desk, self._on_enquiry, self._scoring.card)
 
     # -- figures
     @property
@@ -121,6 +127,19 @@ class Forecasting:
         log.info("forecasts-ready", processes=self._pool.size, took_ms=round((time.monotonic() - started) * 1000))
         if self._settings.forecast_interval_s:
             self._tasks.append(asyncio.create_task(self._on_schedule(), name="forecasts-on-schedule"))
+        if self._settings.forecast_every:
+            every_s = duration_s(self._settings.forecast_every)
+            self._tasks.append(asyncio.create_task(self._as_time_passes(every_s), name="forecasts-as-time-passes"))
+        if self._settings.scorecard_interval_s:
+            self._tasks.append(asyncio.create_task(self._score(producer), name="scorecards"))
+
+    async def _score(self, producer: AIOKafkaProducer) -> None:
+        client = side_consumer(self._settings)
+        try:
+            await _until_it_works(client.start, self._settings.bootstrap_servers)
+            await self._scoring.run(client, producer)
+        finally:
+            await client.stop()
 
     async def close(self) -> None:
         """End the processes; forecasts under way are not finished."""
@@ -237,17 +256,39 @@ class Forecasting:
         """Every interval, each twin in which something happened since its last forecast: an idle twin costs nothing."""
         while True:
             await asyncio.sleep(self._settings.forecast_interval_s)
-            mark, looked = time.time_ns() // 1_000_000, 0
             self._seen = {twin: seq for twin, seq in self._seen.items() if self._hosted(twin)}
-            for driver in list(self._drivers.values()):
-                if not isinstance(driver.host, PartitionHost) or driver.state is not drivers.State.LIVE:
+            mark = time.time_ns() // 1_000_000
+            async for driver, twin, cell in self._running():
+                if self._seen.get(twin) != cell.seq:
+                    self._ask(self._request(driver, twin, "schedule", mark, self._own_horizon()))
+
+    async def _as_time_passes(self, every_s: float) -> None:
+        """Each twin whose simulation time has come past the next multiple of `every_s`, looked at once in `LOOK_S`."""
+        reached: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(LOOK_S)
+            reached = {twin: number for twin, number in reached.items() if self._hosted(twin)}
+            mark = time.time_ns() // 1_000_000
+            async for driver, twin, cell in self._running():
+                if cell.live is None:
                     continue
-                for twin, cell in list(driver.host.cells.items()):
-                    looked += 1
-                    if looked % TWINS_A_TURN == 0:
-                        await asyncio.sleep(0)
-                    if cell.running and self._seen.get(twin) != cell.seq:
-                        self._ask(self._request(driver, twin, "schedule", mark, self._own_horizon()))
+                number = int(cell.live.now * UNIT_S[cell.live.twin.blueprint.time.unit] // every_s)
+                if number > reached.setdefault(twin, number):
+                    self._ask(self._request(driver, twin, "schedule", mark, self._own_horizon()))
+                reached[twin] = number
+
+    async def _running(self) -> AsyncIterator[tuple[PartitionDriver, str, Cell]]:
+        """All twins that are live here, with a turn for the event loop in between."""
+        looked = 0
+        for driver in list(self._drivers.values()):
+            if not isinstance(driver.host, PartitionHost) or driver.state is not drivers.State.LIVE:
+                continue
+            for twin, cell in list(driver.host.cells.items()):
+                looked += 1
+                if looked % TWINS_A_TURN == 0:
+                    await asyncio.sleep(0)
+                if cell.running:
+                    yield driver, twin, cell
 
     def _hosted(self, twin: str) -> bool:
         hosts = (driver.host for driver in self._drivers.values())
