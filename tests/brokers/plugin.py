@@ -114,15 +114,17 @@ def registry(_registry: Registry) -> Registry:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test that takes both a broker and a registry runs on matching pairs. Where the real ones are required, slow tests run
-    on these alone: the conformance tests show that the embedded ones answer alike, and CI's time is bounded."""
+    """A test that takes both a broker and a registry runs on matching pairs. Where the real ones are required, such tests and
+    slow ones run on these alone: the conformance tests show that the embedded ones answer alike, and CI's time is bounded."""
     left_out = []
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         if "_broker" not in params:
             continue
-        unlike = "_registry" in params and params["_broker"] != params["_registry"]
-        if unlike or (REQUIRED and params["_broker"] == "embedded" and item.get_closest_marker("slow") is not None):
+        pair = "_registry" in params
+        unlike = pair and params["_broker"] != params["_registry"]
+        whole = pair or item.get_closest_marker("slow") is not None
+        if unlike or (REQUIRED and whole and params["_broker"] == "embedded"):
             left_out.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
