@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -52,6 +54,7 @@ def main(
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is no suite; there are {', '.join(SUITES)}")
     load_before = report.load_average()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that brokers and workers are ended too
     with contextlib.ExitStack() as held:
         place = held.enter_context(stage())
         cut = 0
