@@ -31,7 +31,9 @@ SUITES: dict[str, Suite] = {
     "recovery": recovery.measure,
     "workers": workers.measure,
 }
+WITHOUT_BROKER = ("models", "growth", "recovery")
 SUITE_LIMIT_S = 400.0
+"""Of the suites with a broker; those that only compute cannot be cut off."""
 
 
 async def _suite(name: str, rounds: int, quick: bool, place: Stage) -> list[Figure] | None:
@@ -53,7 +55,6 @@ def main(
     unknown = [name for name in chosen if name not in SUITES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is no suite; there are {', '.join(SUITES)}")
-    load_before = report.load_average()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that brokers and workers are ended too
     with contextlib.ExitStack() as held:
         place = held.enter_context(stage())
@@ -67,7 +68,7 @@ def main(
                 continue
             report.show([figure.row() for figure in figures])
             if not quick:
-                report.write(save(figures), place.broker_name, load_before)
+                report.write(save(figures, report.conditions(None if name in WITHOUT_BROKER else place.broker_name)))
     raise typer.Exit(1 if cut else 0)
 
 

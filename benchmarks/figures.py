@@ -51,10 +51,10 @@ class Figure:
 
 
 def met(row: dict[str, Any]) -> str:
-    """`yes`, `no`, or nothing where there is no goal."""
-    if row.get("goal") is None:
+    """`yes`, `no`, or nothing where there is no goal, or where the row does not say from which side."""
+    if row.get("goal") is None or "better" not in row:
         return ""
-    reached = row["ratio"] >= row["goal"] if row.get("better", "higher") == "higher" else row["ratio"] <= row["goal"]
+    reached = row["ratio"] >= row["goal"] if row["better"] == "higher" else row["ratio"] <= row["goal"]
     return "yes" if reached else "no"
 
 
@@ -62,9 +62,12 @@ def load() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def save(figures: Sequence[Figure]) -> list[dict[str, Any]]:
-    """Put these rows in the place of earlier ones of their name and peer; all rows that results.json then has."""
-    new = [figure.row() for figure in figures]
+def save(figures: Sequence[Figure], conditions: str) -> list[dict[str, Any]]:
+    """Put these rows in the place of earlier ones of their name and peer; all rows that results.json then has.
+
+    `conditions`: when, on what broker and beside how much other work they were measured.
+    """
+    new = [figure.row() | {"conditions": conditions} for figure in figures]
     measured = {(row["name"], row["peer_name"]) for row in new}
     rows = [row for row in load() if (row["name"], row["peer_name"]) not in measured] + new
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")

@@ -30,8 +30,10 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({model}), {memory} GiB, Linux {platform.release()}, Python {platform.python_version()}"
 
 
-def load_average() -> str:
-    return " ".join(f"{value:.1f}" for value in os.getloadavg())
+def conditions(broker: str | None) -> str:
+    """The day, the broker where one took part, and the load of the last minute and the last five."""
+    one, five, _ = os.getloadavg()
+    return f"{datetime.now(UTC):%Y-%m-%d}, {broker or 'no broker'}, load {one:.0f}/{five:.0f}"
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
@@ -50,7 +52,7 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     Console(width=None if os.isatty(1) else 170).print(table)
 
 
-def write(rows: Sequence[dict[str, Any]], broker: str, load_before: str) -> None:
+def write(rows: Sequence[dict[str, Any]]) -> None:
     """Replace what is between the marks. Raises ValueError when the page has lost them."""
     text = PAGE.read_text()
     before, begin, rest = text.partition(BEGIN)
@@ -59,16 +61,16 @@ def write(rows: Sequence[dict[str, Any]], broker: str, load_before: str) -> None
         raise ValueError(f"{PAGE.name} has lost the marks {BEGIN!r} and {END!r}")
     lines = [
         "",
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine()}; broker: {broker}; load average before and after the last run:",
-        f"{load_before} and {load_average()} (1, 5 and 15 minutes).",
+        f"Machine of the last run: {machine()}. Rows without conditions were written by `make bench-kernel`.",
         "",
-        "| figure | ours | peer | ratio (spread) | goal | met |",
-        "|---|---|---|---|---|---|",
+        "| figure | ours | peer | ratio (spread) | goal | met | conditions |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         unit = f" {row['unit']}" if row.get("unit") else ""
         ours, peer = f"{row['ours']:,g}{unit}", f"{row['peer']:,g} ({row['peer_name']})"
-        lines.append(f"| {row['name']} | {ours} | {peer} | {row['ratio']:g} ({_spread(row)}) | {_goal(row)} | {met(row)} |")
+        ratio = f"{row['ratio']:g} ({_spread(row)})"
+        lines.append(f"| {row['name']} | {ours} | {peer} | {ratio} | {_goal(row)} | {met(row)} | {row.get('conditions', '')} |")
     PAGE.write_text(before + begin + "\n".join(lines) + "\n\n" + end + after)
 
 
@@ -79,7 +81,8 @@ def _spread(row: dict[str, Any]) -> str:
 def _goal(row: dict[str, Any]) -> str:
     if row.get("goal") is None:
         return ""
-    return f"{'≥' if row.get('better', 'higher') == 'higher' else '≤'} {row['goal']:g}"
+    side = {"higher": "≥ ", "lower": "≤ "}.get(row.get("better", ""), "")
+    return f"{side}{row['goal']:g}"
 
 
 def _lines(path: str) -> list[str]:

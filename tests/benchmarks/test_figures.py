@@ -21,8 +21,8 @@ def figure(**changes) -> Figure:
 
 
 def test_rows_that_were_not_measured_are_not_lost(kept):
-    figures.save([figure()])
-    figures.save([figure(ours=[5, 5, 5]), figure(peer_name="other")])
+    figures.save([figure()], "quiet")
+    figures.save([figure(ours=[5, 5, 5]), figure(peer_name="other")], "quiet")
     rows = json.loads(kept.read_text())
     assert [(row["name"], row["peer_name"], row["ratio"]) for row in rows] == [
         ("kernel: jobs", "SimPy", 2.7),
@@ -49,7 +49,7 @@ def test_what_was_written_by_hand_is_not_overwritten(tmp_path, monkeypatch):
     page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
     monkeypatch.setattr(report, "PAGE", page)
     for _ in range(2):
-        report.write([figure(goal=3.0).row()], "a broker", "1.0 1.0 1.0")
+        report.write([figure(goal=3.0).row()])
     text = page.read_text()
     assert text.startswith("above\n")
     assert text.endswith(f"{report.END}\nbelow\n")
@@ -62,5 +62,5 @@ def test_a_page_without_marks_is_not_guessed_at(tmp_path, monkeypatch):
     page.write_text("by hand")
     monkeypatch.setattr(report, "PAGE", page)
     with pytest.raises(ValueError, match="marks"):
-        report.write([], "a broker", "")
+        report.write([])
     assert page.read_text() == "by hand"
