@@ -7,7 +7,7 @@ TEST_PROCESSES ?= 2
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs check-deploy simulate chaos clean
+.PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs fuzz check-deploy simulate chaos clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,6 +52,11 @@ bench-codecs: setup  ## our event encoder against bare fastavro, in one run
 
 check-deploy: setup  ## rules, dashboards and the chart, asked of promtool and helm themselves
 	deploy/check.sh
+
+fuzz: setup  ## a minute of coverage-guided fuzzing of each decoder, by atheris, which is installed for it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
+	$(BIN)/python -m tests.fuzz command --seconds 60
+	$(BIN)/python -m tests.fuzz checkpoint --seconds 60
 
 simulate: setup  ## 10,000 simulations of the whole system; a failure is one line with the seed that repeats it
 	$(BIN)/python -m tests.dst --runs 10000

@@ -25,6 +25,9 @@ CHUNK_BYTES = 512 * 1024
 CHUNKS_MAX = 4096
 """2 GiB of compressed state in one twin: beyond it the twin is refused, not truncated."""
 
+BODY_BYTES_MAX = 4 << 30
+"""Of one state before compression: a header that claims more is not believed."""
+
 State = dict[str, Any]
 UPCASTS: dict[int, Callable[[State], State]] = {}
 """Logic version N -> how a state of N becomes one of N + 1. A version that is not listed, and is not this one, is refused.
@@ -43,7 +46,7 @@ def encode(state: dict[str, Any]) -> list[bytes]:
     body = msgpack.packb(state, use_bin_type=True)
     packed = zlib.compress(body, _COMPRESSION_LEVEL)
     pieces = [packed[i : i + CHUNK_BYTES] for i in range(0, len(packed), CHUNK_BYTES)]
-    if len(pieces) > CHUNKS_MAX:
+    if len(pieces) > CHUNKS_MAX or len(body) > BODY_BYTES_MAX:
         raise CheckpointError(
             "checkpoint-too-large",
             f"the state takes {len(packed)} bytes compressed; the limit is {CHUNKS_MAX * CHUNK_BYTES}",
@@ -61,19 +64,22 @@ def chunk_count(first: bytes) -> int:
 def decode(chunks: Sequence[bytes]) -> dict[str, Any]:
     """The state inside. Raises CheckpointError: not a checkpoint, incomplete, damaged, or of an unknown version."""
     if not chunks:
-        raise CheckpointError("checkpoint-missing", "there is no chunk to read", remedy=_REBUILD)
+        raise CheckpointError("checkpoint-missing", "there is no chunk to read", remedy=REBUILD)
     logic, count, size, digest = _header(chunks[0])
     packed = b"".join([chunks[0][_HEADER.size :], *chunks[1:]])
     if len(chunks) != count or _digest(packed) != digest:
         raise CheckpointError(
-            "checkpoint-damaged", f"{len(chunks)} of {count} chunks, or their checksum, do not fit", remedy=_REBUILD
+            "checkpoint-damaged", f"{len(chunks)} of {count} chunks, or their checksum, do not fit", remedy=REBUILD
         )
-    body = zlib.decompressobj().decompress(packed, size)
-    if len(body) != size:
-        raise CheckpointError("checkpoint-damaged", f"{len(body)} of {size} bytes after decompression", remedy=_REBUILD)
-    state = msgpack.unpackb(body, raw=False, strict_map_key=False)
+    try:
+        body = zlib.decompressobj().decompress(packed, size)
+        if len(body) != size:
+            raise CheckpointError("checkpoint-damaged", f"{len(body)} of {size} bytes after decompression", remedy=REBUILD)
+        state = msgpack.unpackb(body, raw=False, strict_map_key=False)
+    except (zlib.error, msgpack.UnpackException, ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise CheckpointError("checkpoint-damaged", f"{type(error).__name__}: {str(error)[:200]}", remedy=REBUILD) from error
     if not isinstance(state, dict):
-        raise CheckpointError("checkpoint-damaged", "the state is not a map", remedy=_REBUILD)
+        raise CheckpointError("checkpoint-damaged", "the state is not a map", remedy=REBUILD)
     return upcast(state, logic)
 
 
@@ -86,7 +92,7 @@ def upcast(state: State, logic: int) -> State:
     return state
 
 
-_REBUILD = "delete the worker's state folder: it is rebuilt from the changelog topic"
+REBUILD = "delete the worker's state folder: it is rebuilt from the changelog topic"
 
 
 def _digest(packed: bytes) -> bytes:
@@ -96,10 +102,13 @@ def _digest(packed: bytes) -> bytes:
 def _header(first: bytes) -> tuple[int, int, int, bytes]:
     """Logic version, number of chunks, bytes before compression, digest."""
     if len(first) < _HEADER.size or first[:4] != _MAGIC:
-        raise CheckpointError("checkpoint-damaged", "this is not the start of a checkpoint", remedy=_REBUILD)
+        raise CheckpointError("checkpoint-damaged", "this is not the start of a checkpoint", remedy=REBUILD)
     _, form, logic, count, size, digest = _HEADER.unpack_from(first)
     if form != FORMAT_VERSION:
         raise _unknown(form, logic)
+    # The digest is not of the header: what it claims is looked at before it is acted on.
+    if not 1 <= count <= CHUNKS_MAX or not 1 <= size <= BODY_BYTES_MAX:
+        raise CheckpointError("checkpoint-damaged", f"it claims {count:,} chunks of {size:,} bytes", remedy=REBUILD)
     return logic, count, size, digest
 
 

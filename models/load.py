@@ -86,7 +86,7 @@ def _read_traces(plain: Any, read: Callable[[str], str], document: Any, source: 
             ]
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             message = f"`{file}` is not a CSV with a column `at`: {type(error).__name__}: {error}"
-            faults.append(TwinError("bad-csv", message, place=_locate(document, ("arrivals", name, "csv"), source)))
+            faults.append(TwinError("bad-csv", message, place=locate(document, ("arrivals", name, "csv"), source)))
             arrival["trace"] = [{"at": 0.0}]
     return faults
 
@@ -153,13 +153,13 @@ def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> 
     else:
         problems = problems_in_the_rest(plain, error) if isinstance(plain, dict) else []
     for loc, code, message, remedy in problems:
-        found.append(TwinError(code, message, place=_locate(document, tuple(loc), source), remedy=remedy))
+        found.append(TwinError(code, message, place=locate(document, tuple(loc), source), remedy=remedy))
     for item in items:
         name = str(item["loc"][-1]) if item["loc"] else ""
         code, text = _TEXTS.get(item["type"], (item["type"].replace("_", "-"), "{message}"))
         message = text.format(name=name, message=_sentence(item, name))
         remedy = _nearest_to(item, name)
-        found.append(TwinError(code, message, place=_locate(document, item["loc"], source), remedy=remedy))
+        found.append(TwinError(code, message, place=locate(document, item["loc"], source), remedy=remedy))
     return found
 
 
@@ -229,7 +229,7 @@ def _only(annotation: Any) -> Any:
     return models[0] if len(models) == 1 else annotation if models else None
 
 
-def _locate(document: Any, loc: tuple[str | int, ...], source: str) -> str:
+def locate(document: Any, loc: tuple[str | int, ...], source: str) -> str:
     """`source:line:column` of the deepest part of `loc` that the document has. Union tags in `loc` are passed over."""
     if document is None:
         return f"{source}:{'.'.join(str(part) for part in loc)}" if loc else source

@@ -1,7 +1,7 @@
 """Creating the topics, and refusing those that cannot work."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -30,26 +30,30 @@ async def ensure_topics(
     replication: int = 1,
     patience_s: float = BROKER_PATIENCE_S,
     client_settings: Mapping[str, object] | None = None,
+    beside: Sequence[TopicSpec] = (),
 ) -> dict[str, int]:
     """Create the topics that are missing; returns the number of partitions of every topic by name.
 
     An existing config topic decides how many partitions the co-partitioned topics that are created get, whatever the
-    specs say: twins are where their key hashes to. ``client_settings`` are passed to aiokafka (security, time-outs).
+    specs say: twins are where their key hashes to. ``beside``: further topics, with as many. ``client_settings`` are passed to
+    aiokafka (security, time-outs).
     Waits up to ``patience_s`` for the broker. Raises TwinError: ``broker-unreachable``; ``partition-count`` when an existing
     topic has another number of partitions than the config topic; ``topic-not-created`` when the broker refuses.
     """
     admin = await _connect(bootstrap, patience_s, dict(client_settings or {}))
     try:
-        existing = await _partition_counts(admin, specs)
+        every = (*specs.all(), *beside)
+        names = {spec.name for spec in every}
+        existing = await _partition_counts(admin, names)
         partitions = existing.get(specs.config.name, specs.config.partitions)
-        wanted = {spec.name: partitions if spec.co_partitioned else spec.partitions for spec in specs.all()}
+        wanted = {spec.name: partitions if spec.co_partitioned or spec in beside else spec.partitions for spec in every}
         check_partition_counts(specs, existing, partitions)
-        missing = [spec for spec in specs.all() if spec.name not in existing]
+        missing = [spec for spec in every if spec.name not in existing]
         if missing:
             await _create(admin, missing, wanted, replication)
-            await _wait_until_visible(admin, specs, bootstrap)
+            await _wait_until_visible(admin, names, bootstrap)
             # Another worker may have created some of them at the same moment, with other settings.
-            check_partition_counts(specs, await _partition_counts(admin, specs), partitions)
+            check_partition_counts(specs, await _partition_counts(admin, names), partitions)
         return wanted | existing
     finally:
         await admin.close()
@@ -103,10 +107,9 @@ async def _connect(bootstrap: str, patience_s: float, settings: dict) -> AIOKafk
     raise AssertionError("unreachable")
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient, specs: TopicSpecs) -> dict[str, int]:
-    ours = {spec.name for spec in specs.all()}
+async def _partition_counts(admin: AIOKafkaAdminClient, names: Set[str]) -> dict[str, int]:
     # Asked by listing first: naming an unknown topic in a metadata request may create it with the broker's defaults.
-    known = sorted(ours.intersection(await admin.list_topics()))
+    known = sorted(names & set(await admin.list_topics()))
     if not known:
         return {}
     described = await admin.describe_topics(known)
@@ -140,12 +143,11 @@ def _not_created(topic: str, why: str) -> TwinError:
     )
 
 
-async def _wait_until_visible(admin: AIOKafkaAdminClient, specs: TopicSpecs, bootstrap: str) -> None:
+async def _wait_until_visible(admin: AIOKafkaAdminClient, names: Set[str], bootstrap: str) -> None:
     """The controller answers before every broker knows of the topic; a client that is too quick gets an error."""
-    names = {spec.name for spec in specs.all()}
     try:
         async with asyncio.timeout(VISIBLE_WITHIN_S):
-            while not names <= set(await _partition_counts(admin, specs)):  # noqa: ASYNC110 - the broker sends no notice
+            while not names <= set(await _partition_counts(admin, names)):  # noqa: ASYNC110 - the broker sends no notice
                 await asyncio.sleep(0.1)
     except TimeoutError as error:
         raise _not_created(", ".join(sorted(names)), f"{bootstrap} did not know of it after {VISIBLE_WITHIN_S:.0f} s") from error

@@ -28,6 +28,24 @@ ENCODINGS = """## Encodings
   reads records of any other. A consumer must ignore kinds and payload entries that it does not know.
 - **AWS Glue Avro** can be chosen per topic instead (extra `glue`).
 - A topic for which no serializer is chosen carries JSON.
+
+## Routes
+
+`TWIN_ROUTES` names a YAML file that sends kinds of events to further topics, drops them, or chooses encodings. The first rule
+that fits decides; topics that are missing are created; what is wrong is refused at the start with its line.
+
+```yaml
+routes:
+  - {kinds: "resource-*", to: [events, plant-alarms]}
+  - {kinds: order-packed, to: [events, {topic: packed, record: "my_plant.records:OrderPacked"}]}
+  - {kinds: [entity-queued, entity-started], drop: true}
+function: "my_plant.routes:route"   # asked first; gives a topic, several, or None where it has no opinion
+serializers:
+  packed: {avro: "my_plant.records:OrderPacked"}   # a subclass of AvroBaseModel
+  events: avro                                     # json, avro, {glue: {registry: plant}}, {own: "module:name"}
+```
+
+A name is `module:name` or an entry point (`twin_app.routes`, `twin_app.records`, `twin_app.serializers`).
 """
 
 

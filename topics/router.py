@@ -1,6 +1,7 @@
 """From event to topic: where each event goes, as what record, in which encoding.
 
-Routing is pure: it depends on the event alone. In order of precedence: the own function, the mapping by kind, the default topic.
+Routing is pure: it depends on the event alone. In order of precedence: the own function, the mapping by kind, the rules by
+pattern, the default topic.
 An event goes nowhere only on purpose (DROP). A route that fails does not lose the event: it goes to the default topic, and
 the fault is kept for the status display.
 """
@@ -8,6 +9,7 @@ the fault is kept for the status display.
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -18,6 +20,9 @@ from topics.serdes import Json, Serializer, plain
 
 FAULTS_KEPT = 100
 """How many of the latest faults of routes are kept."""
+
+KINDS_KEPT = 10_000
+"""For how many kinds it is remembered where they go."""
 
 ROUTES_PER_EVENT_MAX = 16
 """To how many topics one event can go."""
@@ -64,8 +69,9 @@ class Fault(NamedTuple):
 class Router:
     """Routes events.
 
-    ``default`` is the topic of every event that no rule names. ``kinds`` maps a kind to its route, ``function`` gives the
-    route of an event (None for no opinion). ``serializers`` maps a topic to its serializer; a topic that is not named there
+    ``default`` is the topic of every event that no rule names. ``kinds`` maps a kind to its route; ``rules`` are patterns of
+    kinds (``*`` and ``?``) with theirs, of which the first that fits counts. ``function`` gives the route of an event (None for
+    no opinion). ``serializers`` maps a topic to its serializer; a topic that is not named there
     gets JSON.
     """
 
@@ -74,6 +80,7 @@ class Router:
         default: str,
         *,
         kinds: Mapping[str, Route] | None = None,
+        rules: Sequence[tuple[str, Route]] = (),
         function: Callable[[EventRecord], Route] | None = None,
         serializers: Mapping[str, Serializer] | None = None,
     ) -> None:
@@ -82,11 +89,13 @@ class Router:
         self.fault_count = 0
         self._function = function
         self._kinds = {kind: _destinations(route) for kind, route in (kinds or {}).items() if route is not None}
+        self._rules = [(pattern, _destinations(route)) for pattern, route in rules if route is not None]
+        self._by_kind: dict[str, Sequence[To]] = dict(self._kinds)
         self._serializers = dict(serializers or {})
         self._json = Json()
         self._default_route = (To(default),)
-        self._plain = None if self._function is not None or self._kinds else self.serializer(default)
-        """The serializer of all events, where no rule sends any of them elsewhere."""
+        self._plain = self.serializer(default)
+        """The serializer of the events that no rule sends elsewhere: nearly all."""
 
     def __repr__(self) -> str:
         return (
@@ -96,7 +105,8 @@ class Router:
     @property
     def topics(self) -> tuple[str, ...]:
         """The topics that are known beforehand; the own function may name others."""
-        named = [to.topic for route in self._kinds.values() for to in route]
+        routes = [*self._kinds.values(), *(route for _, route in self._rules)]
+        named = [to.topic for route in routes for to in route]
         return tuple(dict.fromkeys([self.default, *named, *self._serializers]))
 
     def serializer(self, topic: str) -> Serializer:
@@ -114,9 +124,12 @@ class Router:
         Raises TwinError when not even the default topic's serializer can encode it.
         """
         try:
-            if self._plain is not None:
+            chosen = self._by_kind.get(event.kind) if self._function is None else None
+            if chosen is None:
+                chosen = self._choose(event)
+            if chosen is self._default_route:
                 return [Routed(self.default, event.twin.encode("utf-8", "replace"), self._plain.encode(event))]
-            return [self._write(to, event) for to in self._choose(event)]
+            return [self._write(to, event) for to in chosen]
         except Exception as error:  # an own function, record class or serializer may raise anything
             self.fault_count += 1
             self.faults.append(Fault(f"{event.twin}:{event.seq}", event.kind, f"{type(error).__name__}: {error}"[:500]))
@@ -131,7 +144,12 @@ class Router:
             route = self._function(event)
             if route is not None:
                 return _destinations(route)
-        return self._kinds.get(event.kind, self._default_route)
+        found = self._by_kind.get(event.kind)
+        if found is None:
+            found = next((route for pattern, route in self._rules if fnmatchcase(event.kind, pattern)), self._default_route)
+            if len(self._by_kind) < KINDS_KEPT:
+                self._by_kind[event.kind] = found
+        return found
 
     def _write(self, to: To, event: EventRecord) -> Routed:
         record = event if to.model is None and to.record is None else to.record if to.model is None else fill(to.model, event)

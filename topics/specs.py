@@ -102,7 +102,7 @@ def topic_specs(*, app: str = "twin", prefix: str = "", partitions: int = 4, nam
         roles[role] = replace(roles[role], name=name)
     seen: dict[str, str] = {}
     for spec in roles.values():
-        _check_name(spec)
+        check_name(spec.name, spec.role)
         if spec.name in seen:
             raise TwinError(
                 "bad-topic",
@@ -113,13 +113,14 @@ def topic_specs(*, app: str = "twin", prefix: str = "", partitions: int = 4, nam
     return TopicSpecs(**roles)
 
 
-def _check_name(spec: TopicSpec) -> None:
-    legal = spec.name.isascii() and all(letter.isalnum() or letter in "._-" for letter in spec.name)
-    if not legal or not 0 < len(spec.name) <= TOPIC_NAME_CHARS_MAX or spec.name in (".", ".."):
+def check_name(name: str, role: str) -> None:
+    """Raise TwinError ``bad-topic`` if this cannot be the name of a topic."""
+    legal = name.isascii() and all(letter.isalnum() or letter in "._-" for letter in name)
+    if not legal or not 0 < len(name) <= TOPIC_NAME_CHARS_MAX or name in (".", ".."):
         raise TwinError(
             "bad-topic",
-            f"{spec.name!r} is not a topic name",
-            place=f"topic role {spec.role}",
+            f"{name!r} is not a topic name",
+            place=f"topic role {role}",
             remedy=f"use up to {TOPIC_NAME_CHARS_MAX} letters, digits, dots, underscores and hyphens",
         )
 

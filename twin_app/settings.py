@@ -65,6 +65,8 @@ class Settings(SecuritySettings):
     )
     replication_factor: int = Field(1, ge=1, le=15)
 
+    routes: Path | None = Field(None, description="YAML file: which events go to which topics, in which encoding")
+
     # -- rhythm of a partition
     min_cycle_ms: int = Field(25, ge=1, le=60_000, description="at most one transaction per partition in this time")
     watermark_delay_ms: int = Field(0, ge=0, le=3_600_000)

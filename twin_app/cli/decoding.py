@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from dataclasses_avroschema.pydantic import AvroBaseModel
 
 from models.errors import TwinError
 from models.events import TwinEvent
@@ -15,10 +16,10 @@ from twin_app.settings import Settings
 
 
 class EventReader:
-    """Decodes events whatever their encoding. `resolve` asks the registry, `decode` does not."""
+    """Decodes events, or records of another class, whatever their encoding. `resolve` asks the registry, `decode` does not."""
 
-    def __init__(self, settings: Settings, timeout_s: float) -> None:
-        self._reader = ConfluentReader(registry_of(settings, patience_s=timeout_s), TwinEvent)
+    def __init__(self, settings: Settings, timeout_s: float, model: type[AvroBaseModel] = TwinEvent) -> None:
+        self._reader = ConfluentReader(registry_of(settings, patience_s=timeout_s), model)
 
     async def resolve(self, values: Sequence[bytes | None]) -> None:
         """Fetch the schemas that these values need. Raises TwinError `registry-unreachable`."""
@@ -26,7 +27,7 @@ class EventReader:
             pass
 
     def decode(self, value: bytes | None, place: str) -> dict[str, Any]:
-        """The fields of the envelope. Raises TwinError for what is no event."""
+        """The fields of the record. Raises TwinError for what is none."""
         if value is not None and schema_id_of(value) is not None:
             return self._reader.decode(value)
         return json_object(value, place)

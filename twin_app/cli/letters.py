@@ -18,8 +18,9 @@ from pydantic import ValidationError
 
 from models.deadletters import REPLAYED, DeadLetter
 from models.errors import Rejected, TwinError
+from topics.serdes import Serializer
 from twin_app.cli import connect
-from twin_app.cli.decoding import json_object
+from twin_app.cli.decoding import EventReader
 from twin_app.settings import Settings
 from twin_app.streaming.tails import last_data_offsets
 
@@ -76,13 +77,15 @@ class Planned(NamedTuple):
 async def read_letters(settings: Settings, timeout_s: float) -> list[Letter]:
     """All dead letters up to now, in the order of their places, each with its replays. Raises TwinError."""
     topic = settings.topics.dead_letters.name
+    reader = EventReader(settings, timeout_s, DeadLetter)
     found: dict[tuple[int, int | None], Letter] = {}
     async with connect.consumer(settings, timeout_s) as client:
         tps = await connect.partitions_of(settings, timeout_s, topic)
         ends = await connect.within(settings, timeout_s, last_data_offsets(client, tps))
         for tp in tps:
             async for record in _records(client, tp, ends[tp], settings, timeout_s):
-                letter = _letter(record)
+                await reader.resolve([record.value])
+                letter = _letter(record, reader)
                 if letter is None:
                     continue
                 if letter.code == REPLAYED:
@@ -109,10 +112,10 @@ async def _records(
                     yield record
 
 
-def _letter(record: ConsumerRecord) -> DeadLetter | None:
+def _letter(record: ConsumerRecord, reader: EventReader) -> DeadLetter | None:
     """The letter in a record; None for what is none: somebody else may write there."""
     try:
-        return DeadLetter.model_validate(json_object(record.value, f"{record.topic}-{record.partition}@{record.offset}"))
+        return DeadLetter.model_validate(reader.decode(record.value, f"{record.topic}-{record.partition}@{record.offset}"))
     except (TwinError, ValidationError):
         return None
 
@@ -187,7 +190,13 @@ async def send_again(
 ) -> int:
     """Send everything, batch by batch; `told` hears of each with its new place. Gives how many were left out, since somebody
     else had sent them in the meantime. Raises TwinError."""
+    from twin_app.streaming.assembly import contracts_of  # brings Faust along
+
     left_out = 0
+    # Marks are written as workers write dead letters.
+    contracts = contracts_of(settings, patience_s=timeout_s)
+    serializer = contracts.router.serializer(settings.topics.dead_letters.name)
+    await serializer.prepare()
     async with connect.producer(settings, timeout_s, transactional_id=f"{settings.app_id}-dead-letters") as writer:
         # Whoever did the same before is fenced now: what he has marked is committed, the rest he cannot commit any more.
         done = {kept.place for kept in await read_letters(settings, timeout_s) if kept.replayed}
@@ -198,7 +207,7 @@ async def send_again(
             if not fresh:
                 continue
             async with writer.transaction():
-                places = [await _write(writer, settings, timeout_s, item) for item in fresh]
+                places = [await _write(writer, serializer, settings, timeout_s, item) for item in fresh]
             for item, place in zip(fresh, places, strict=True):
                 told(item.letter, place)
     return left_out
@@ -218,7 +227,7 @@ def _batches(planned: Iterable[Planned]) -> Iterator[list[Planned]]:
         yield batch
 
 
-async def _write(writer: AIOKafkaProducer, settings: Settings, timeout_s: float, item: Planned) -> str:
+async def _write(writer: AIOKafkaProducer, serializer: Serializer, settings: Settings, timeout_s: float, item: Planned) -> str:
     """The command and its mark, in the open transaction; where the command is now."""
     kept, record = item
     config, letters = settings.topics.config.name, settings.topics.dead_letters.name
@@ -236,6 +245,6 @@ async def _write(writer: AIOKafkaProducer, settings: Settings, timeout_s: float,
     await connect.within(
         settings,
         timeout_s,
-        writer.send_and_wait(letters, orjson.dumps(mark.model_dump()), key=record.key, partition=kept.partition),
+        writer.send_and_wait(letters, serializer.encode(mark), key=record.key, partition=kept.partition),
     )
     return place

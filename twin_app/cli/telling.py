@@ -10,13 +10,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from models.errors import TwinError
 from twin_app.cli import connect
 from twin_app.cli.decoding import EventReader
-from twin_app.partition.contracts import Contracts
 from twin_app.replay.past import Past, Told
 from twin_app.replay.stretch import Bound, Stretch
 from twin_app.replay.verification import Read, Verification, identify_in
-from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
-from twin_app.streaming.assembly import TwinHosting
+from twin_app.streaming.assembly import TwinHosting, contracts_of
 from twin_app.streaming.replay import LogReader
 from twin_app.streaming.tails import last_data_offsets
 
@@ -29,7 +27,7 @@ class Telling:
     def __init__(self, settings: Settings, timeout_s: float) -> None:
         self.settings, self.timeout_s = settings, timeout_s
         self.specs = settings.topics
-        self.contracts = Contracts(self.specs, registry_of(settings, patience_s=timeout_s))
+        self.contracts = contracts_of(settings, patience_s=timeout_s)
         self.reader = EventReader(settings, timeout_s)
         self.partitions: list[int] = []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from models.errors import TwinError
+from models.checkpoint import REBUILD
+from models.errors import CheckpointError, TwinError
 from twin_app.partition.timeline import FAR_FUTURE_US, due_us
 from twin_app.switchboard import LiveTwin
 
@@ -66,7 +67,11 @@ class Cell:
     def restore(cls, key: str, state: dict[str, Any], chunks: int) -> Cell:
         """The cell of a checkpoint. Raises CheckpointError."""
         cell = cls(key)
-        cell.live = None if state["live"] is None else LiveTwin.restore(state["live"])
-        cell.seq, cell.chunks = state["seq"], chunks
-        cell.quarantine = None if state["quarantine"] is None else Quarantine(*state["quarantine"])
+        try:
+            cell.live = None if state["live"] is None else LiveTwin.restore(state["live"])
+            cell.seq, cell.chunks = state["seq"], chunks
+            cell.quarantine = None if state["quarantine"] is None else Quarantine(*state["quarantine"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"the state of {key} is damaged: {type(error).__name__}: {str(error)[:200]}"
+            raise CheckpointError("bad-checkpoint", what, place=key, remedy=REBUILD) from error
         return cell

@@ -35,12 +35,19 @@ class Meta:
         raw = rows.get(META_KEY)
         if raw is None:
             return cls()
-        fields = msgpack.unpackb(raw)
-        if fields.pop("format", None) != _META_FORMAT:
+        try:
+            fields = msgpack.unpackb(raw)
+            if fields.pop("format", None) != _META_FORMAT:
+                raise CheckpointError(
+                    "checkpoint-version", "the meta row has an unknown format", remedy="run the version that wrote it"
+                )
+            if not all(type(value) is int for value in fields.values()):
+                raise TypeError("a position is no whole number")
+            return cls(**fields)
+        except (msgpack.UnpackException, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise CheckpointError(
-                "checkpoint-version", "the meta row has an unknown format", remedy="run the version that wrote it"
-            )
-        return cls(**fields)
+                "checkpoint-damaged", f"the meta row: {type(error).__name__}: {str(error)[:200]}", remedy=checkpoint.REBUILD
+            ) from error
 
 
 def twin_rows(key: str, state: dict[str, Any] | None, chunks_before: int) -> tuple[list[Row], int]:
@@ -58,7 +65,7 @@ def twin_states(rows: Mapping[bytes, bytes]) -> Iterator[tuple[str, dict[str, An
     """Every twin's key, state and number of chunks, in the order of the keys. Raises CheckpointError."""
     first_chunks = sorted(k for k in rows if k.startswith(_TWIN_PREFIX) and k.endswith(b"/0000"))
     for row_key in first_chunks:
-        key = row_key[len(_TWIN_PREFIX) : -len(b"/0000")].decode()
+        key = row_key[len(_TWIN_PREFIX) : -len(b"/0000")].decode(errors="replace")
         count = checkpoint.chunk_count(rows[row_key])
         chunks = [rows[k] for i in range(count) if (k := _chunk_key(key, i)) in rows]
         try:

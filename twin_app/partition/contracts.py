@@ -7,26 +7,15 @@ from collections.abc import Sequence
 from models.commands import Command
 from models.deadletters import DeadLetter
 from models.errors import Rejected
-from models.event_kinds import DivergenceMeasured
-from models.events import EventRecord, TwinEvent
+from models.events import EventRecord
 from models.vitals import VitalRecord
-from topics.confluent import ConfluentAvro
 from topics.reader import ConfluentReader
 from topics.registry import SchemaRegistry
 from topics.router import Router
+from topics.routes import default_router
 from topics.specs import TopicSpecs
 from twin_app.partition.cycle import ConfigRecord, Output
 from twin_app.switchboard import parse
-
-
-def default_router(specs: TopicSpecs, registry: SchemaRegistry) -> Router:
-    """Every event to the events topic, divergences once more to a topic of their own; both in Avro."""
-    events, divergence = specs.events.name, specs.divergence.name
-    return Router(
-        events,
-        kinds={DivergenceMeasured.kind: (events, divergence)},
-        serializers={topic: ConfluentAvro(TwinEvent, registry, topic=topic) for topic in (events, divergence)},
-    )
 
 
 class Contracts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from topics.admin import ensure_topics
+from topics.registry import REGISTRY_PATIENCE_S
+from topics.routes import router_from, topics_beside
 from twin_app.partition import ConfigRecord, HostSettings, PartitionHost
 from twin_app.partition.contracts import Contracts
 from twin_app.security.kafka import client_security
@@ -39,17 +41,25 @@ class TwinHosting:
         await self.contracts.resolve(records)
 
 
+def contracts_of(settings: Settings, *, patience_s: float = REGISTRY_PATIENCE_S) -> Contracts:
+    """The contracts that the settings ask for, with the routes of their file. Raises RoutesError; prepare it before use."""
+    registry = registry_of(settings, patience_s=patience_s)
+    router = router_from(settings.routes, settings.topics, registry) if settings.routes is not None else None
+    return Contracts(settings.topics, registry, router)
+
+
 async def prepare(settings: Settings) -> tuple[Settings, TwinHosting]:
     """Create missing topics and register the schemas; waits for broker and registry. Raises TwinError."""
+    contracts = contracts_of(settings)
     counts = await ensure_topics(
         settings.bootstrap_servers,
         settings.topics,
         replication=settings.replication_factor,
         client_settings=client_security(settings),
+        beside=topics_beside(contracts.router, settings.topics),
     )
     settings = settings.model_copy(update={"partitions": counts[settings.config_topic]})
     tracing = Tracing.from_settings(settings)
-    contracts = Contracts(settings.topics, registry_of(settings))
     await contracts.prepare()
     if not settings.forecast_workers:
         return settings, TwinHosting(settings, contracts, None, tracing)

@@ -1,0 +1,1 @@
+"""Any bytes whatever at the two decoders that read what others wrote: commands and checkpoints."""
