@@ -236,12 +236,16 @@ class EntityMoved(Model):
 
 
 class BottleneckFormed(Model):
+    """The queue has held at least as many as the watch says, for as long as it says."""
+
     kind: ClassVar = "bottleneck-formed"
     resource: str
     queue: int
 
 
 class BottleneckCleared(Model):
+    """It holds fewer again."""
+
     kind: ClassVar = "bottleneck-cleared"
     resource: str
     queue: int
@@ -257,11 +261,15 @@ class QueueGrowing(Model):
 
 
 class ResourceStarving(Model):
+    """It has had nothing to do for as long as the watch says."""
+
     kind: ClassVar = "resource-starving"
     resource: str
 
 
 class ResourceFed(Model):
+    """It has work again."""
+
     kind: ClassVar = "resource-fed"
     resource: str
 
@@ -303,3 +311,94 @@ EVENT_KINDS: dict[str, type[Model]] = {
     )
 }
 """Payload class by kind."""
+
+
+class TwinRegistered(Model):
+    """The twin begins to live, at simulation time 0."""
+
+    kind: ClassVar = "twin-registered"
+    blueprint_hash: str
+
+
+class TwinUnchanged(Model):
+    """The twin was registered again with the blueprint that it has."""
+
+    kind: ClassVar = "twin-unchanged"
+    blueprint_hash: str
+
+
+class TwinReplaced(Model):
+    """The twin has a new blueprint, and begins anew. What was in progress and was given up is counted."""
+
+    kind: ClassVar = "twin-replaced"
+    blueprint_hash: str
+    entities_dropped: int
+    commands_dropped: int
+
+
+class TwinRemoved(Model):
+    """The twin is no more."""
+
+    kind: ClassVar = "twin-removed"
+    entities_dropped: int
+    commands_dropped: int
+
+
+class TwinQuarantined(Model):
+    """The twin's model failed. It stands still and keeps its state; other twins go on."""
+
+    kind: ClassVar = "twin-quarantined"
+    code: str
+    message: str
+
+
+class CommandScheduled(Model):
+    """A command is kept until its time, the simulation time `at`."""
+
+    kind: ClassVar = "command-scheduled"
+    command_kind: str
+    at: float
+
+
+class CommandRejected(Model):
+    """A command that was kept was refused when its time came; it is a dead letter, too."""
+
+    kind: ClassVar = "command-rejected"
+    command_kind: str
+    code: str
+    reason: str
+
+
+class ForecastRequested(Model):
+    """A forecast was asked for; it comes in the topic of forecasts."""
+
+    kind: ClassVar = "forecast-requested"
+    horizon: float | str
+    scenarios: int
+
+
+class TimeAdvanced(Model):
+    """A twin in event mode was moved forward by a command."""
+
+    kind: ClassVar = "time-advanced"
+    to: float
+
+
+OWNERS_KINDS: dict[str, type[Model]] = {
+    payload.kind: payload
+    for payload in (
+        TwinRegistered,
+        TwinUnchanged,
+        TwinReplaced,
+        TwinRemoved,
+        TwinQuarantined,
+        CommandScheduled,
+        CommandRejected,
+        ForecastRequested,
+        TimeAdvanced,
+    )
+}
+"""Payload class by kind, of what is told about a twin rather than by it."""
+
+ACKNOWLEDGING = ("command", "late", "version")
+"""What the event that answers a command has besides: the producer's id, whether it came after its time, the path's version."""

@@ -7,6 +7,7 @@ from typing import Any
 from dataclasses_avroschema.pydantic import AvroBaseModel
 from pydantic import BaseModel
 
+from models.event_kinds import EVENT_KINDS, OWNERS_KINDS
 from topics.confluent import full_name, subject_name
 from topics.contracts import CONTRACTS, Message
 from topics.specs import DAY_MS, TopicSpec, topic_specs
@@ -49,6 +50,11 @@ A name is `module:name` or an entry point (`twin_app.routes`, `twin_app.records`
 """
 
 
+KINDS = """A blueprint's `emit` steps add kinds of their own; a consumer passes over those that it does not know. Times are in the
+blueprint's unit; the entity is in the envelope. The event that answers a command has `command` (the producer's id) and, if the
+command came after its time, `late`; a change has its path's `version`."""
+
+
 def page() -> str:
     """The whole page as Markdown."""
     specs = topic_specs()
@@ -56,7 +62,21 @@ def page() -> str:
     parts = [HEAD, "## Topics\n\n" + _topics_table(specs.all()), ENCODINGS]
     for contract in CONTRACTS:
         parts += [_record(message, by_role[contract.role]) for message in contract.messages]
+    parts.append(_kinds())
     return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _kinds() -> str:
+    """Every kind of event that comes without the author of a blueprint asking for it."""
+    lines = ["## Event kinds", "", KINDS, ""]
+    for title, kinds in (("What twins tell", EVENT_KINDS), ("What is told about twins", OWNERS_KINDS)):
+        lines += [f"### {title}", "", "| Kind | Payload | Meaning |", "|---|---|---|"]
+        for kind, model in kinds.items():
+            schema = model.model_json_schema()
+            fields = ", ".join(f"`{name}` ({_type(field)})" for name, field in schema.get("properties", {}).items())
+            lines.append(f"| `{kind}` | {fields} | {_cell(schema.get('description', ''))} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _topics_table(specs: tuple[TopicSpec, ...]) -> str:

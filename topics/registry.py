@@ -93,6 +93,11 @@ class SchemaRegistry:
         await self._set_level(subject, level)
         return int(schema_id)
 
+    async def known(self, subject: str, schema: Mapping[str, Any]) -> int | None:
+        """The id under which ``schema`` is registered for ``subject``; None if it is not. Raises as `register` does."""
+        found = await self._patiently(lambda: self._client.check_version(subject, dict(schema)), subject)
+        return None if found is None else int(found.schema_id)
+
     async def check(self, subject: str, schema: Mapping[str, Any], level: Level) -> None:
         """Raise TwinError ``incompatible-schema`` if ``schema`` may not follow the registered versions under ``level``."""
         versions = await self._patiently(lambda: self._client.get_versions(subject), subject)

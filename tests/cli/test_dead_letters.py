@@ -70,6 +70,31 @@ def test_a_dead_letter_is_never_sent_again_twice_or_otherwise_than_it_was(
     assert {mark["replayed_as"] for mark in marks} >= {sent["as"]}
     assert orjson.loads(letters[0]["value"]) == {"path": "resources.b.capacity", "value": 99}
 
+    rows = lines(cli("paths", "Line_A.resources.b", "--json").stdout)
+    assert [row for row in rows if row["path"] == "Line_A.resources.b.capacity"] == [
+        {
+            "path": "Line_A.resources.b.capacity",
+            "value": 1,
+            "version": 2,
+            "changed_at": rows[0]["changed_at"],
+            "offset": rows[0]["offset"],
+        }
+    ]
+    assert {row["path"].rpartition(".")[0] for row in rows} == {"Line_A.resources.b"}
+
+    states = {row["subject"]: row["state"] for row in lines(cli("schema", "check", "--json").stdout)}
+    prefix = environment["TWIN_TOPIC_PREFIX"]
+    assert states[f"{prefix}sim-events-twin.events.TwinEvent"] == "registered"
+    assert states[f"{prefix}twin-config-twin.commands.Command"] == "not registered"
+    registered = lines(cli("schema", "register", "--json").stdout)
+    assert all(row["state"] == "registered" and row["id"] for row in registered)
+
+
+def test_schemas_are_shown_and_a_name_that_is_none_is_refused(twin) -> None:
+    assert "twin.events.TwinEvent" in twin("schema", "show").stdout.split()
+    assert orjson.loads(twin("schema", "show", "twin.commands.Command").stdout)["name"] == "Command"
+    assert "did you mean" in twin("schema", "show", "twin.events.TwinEvnt").stderr
+
 
 def test_nothing_is_sent_again_by_mistake(twin) -> None:
     result = twin("dead-letters", "replay", "--yes")

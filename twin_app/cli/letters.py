@@ -83,7 +83,7 @@ async def read_letters(settings: Settings, timeout_s: float) -> list[Letter]:
         tps = await connect.partitions_of(settings, timeout_s, topic)
         ends = await connect.within(settings, timeout_s, last_data_offsets(client, tps))
         for tp in tps:
-            async for record in _records(client, tp, ends[tp], settings, timeout_s):
+            async for record in records_up_to(client, tp, ends[tp], settings, timeout_s):
                 await reader.resolve([record.value])
                 letter = _letter(record, reader)
                 if letter is None:
@@ -99,7 +99,7 @@ async def read_letters(settings: Settings, timeout_s: float) -> list[Letter]:
     return sorted(found.values(), key=lambda kept: (kept.partition, kept.offset))
 
 
-async def _records(
+async def records_up_to(
     client: AIOKafkaConsumer, tp: TopicPartition, last: int, settings: Settings, timeout_s: float
 ) -> AsyncIterator[ConsumerRecord]:
     """The records of a partition up to the offset `last`."""

@@ -27,6 +27,8 @@ VERBS = {
         "worker",
         "send",
         "watch",
+        "paths",
+        "schema",
         "replay",
         "diff",
         "status",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
 from models.errors import Rejected
 from models.vitals import LAG_SECONDS, VitalRecord
 from twin_app.partition.cell import Cell
@@ -13,6 +11,7 @@ from twin_app.partition.cycle import REGISTRY_TABLE, ConfigRecord, HostSettings,
 from twin_app.partition.measures import measures
 from twin_app.partition.outbox import Outbox
 from twin_app.switchboard import LiveTwin
+from twin_app.switchboard.rows import row_bytes, row_of
 
 MEASURED_MAX = 1_000
 """Twins of a partition that are measured in one interval; others have their turn in a later one."""
@@ -128,11 +127,4 @@ def _row(live: LiveTwin, path: str) -> bytes | None:
     """The path as it is at the end of the cycle; None if the twin has it no more."""
     if path not in live.board.parameters:
         return None
-    mark = live.board.mark(path)
-    row = {
-        "value": live.board.value(path),
-        "version": mark.version,
-        "changed_at": mark.changed_at,
-        "offset": None if mark.source is None else mark.source.offset,
-    }
-    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    return row_bytes(row_of(live.board, path))
