@@ -7,7 +7,7 @@ TEST_PROCESSES ?= 2
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs fuzz check-deploy simulate chaos clean
+.PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs bench-takeover fuzz check-deploy simulate chaos soak clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -59,10 +59,16 @@ fuzz: setup  ## a minute of coverage-guided fuzzing of each decoder, by atheris,
 	$(BIN)/python -m tests.fuzz checkpoint --seconds 60
 
 simulate: setup  ## 10,000 simulations of the whole system; a failure is one line with the seed that repeats it
-	$(BIN)/python -m tests.dst --runs 10000
+	$(BIN)/python -m tests.dst --runs 10000 --processes $$(nproc)
 
 chaos: setup  ## 200 kills and the other failures, on a real Kafka; bounded, but long
-	TWIN_TEST_KILLS=200 TWIN_TEST_BROKERS=kafka $(BIN)/python -m pytest tests/chaos tests/streaming
+	TWIN_TEST_KILLS=200 TWIN_TEST_ROUNDS=10 TWIN_TEST_BROKERS=kafka $(BIN)/python -m pytest --timeout 3600 tests/chaos tests/streaming
+
+soak: setup  ## 20 minutes of live twins under load on a real Kafka: memory and descriptors stay flat, the events are golden
+	$(BIN)/python -m benchmarks.soak --minutes 20
+
+bench-takeover: setup  ## kill -9 with 10,000 entities in progress on a real Kafka: until the next event; speed of replay
+	$(BIN)/python -m benchmarks.takeover
 
 clean:  ## remove what the commands above have made
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -18,7 +18,6 @@ async def factory(broker: Broker, registry: Registry, tmp_path: Path) -> AsyncIt
 
     async def make(**settings) -> Factory:
         one = Factory(broker.bootstrap, registry.url, tmp_path / f"factory-{len(made)}", **settings)
-        one.folder.mkdir()
         made.append(one)
         await one.create()
         return one

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,10 @@ def command(rng: random.Random, twin: str) -> bytes | None:
 class Factory(Workers):
     """Workers with live twins."""
 
+    twins: Sequence[str] = TWINS
+    blueprint = staticmethod(line)
+    """The blueprint of a twin, from its name and seed."""
+
     def __init__(self, bootstrap: str, registry: str, folder: Path, *, partitions: int = 4, **settings: str) -> None:
         super().__init__(
             bootstrap,
@@ -90,14 +96,15 @@ class Factory(Workers):
             **settings,
         )
         self._producer: AIOKafkaProducer | None = None
+        folder.mkdir(parents=True, exist_ok=True)
 
     async def create(self) -> None:
         """Topics, schemas, and the twins."""
         await prepare(self.application)
         self._producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=2)
         await self._producer.start()
-        for seed, twin in enumerate(TWINS):
-            await self.send(twin, {"kind": "register", "blueprint": line(twin, seed)})
+        for seed, twin in enumerate(self.twins):
+            await self.send(twin, {"kind": "register", "blueprint": self.blueprint(twin, seed)})
 
     @property
     def application(self) -> Any:
@@ -156,10 +163,12 @@ class Factory(Workers):
 
     async def check(self) -> None:
         """Everything applied, the workers stopped, and the history is the golden one."""
-        await self.applied()
+        await self.applied(within_s=180.0)
         for number in self.workers:
             if self.alive(number):
-                assert await self.terminate(number) == 0
+                code = await self.terminate(number, within_s=60.0)
+                early = code == -signal.SIGTERM and not self.has_spoken(number)
+                assert code == 0 or early, f"worker {number} ended with {code}:\n{self.tail(number)}"
         findings = await self.findings()
         for finding in findings:
             print(f"{'ok ' if finding.holds else 'BAD'} {finding.claim}: {finding.detail}")

@@ -36,6 +36,7 @@ class Workers:
             **settings,
         }
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._started_at: dict[int, int] = {}
 
     def topic(self, name: str) -> str:
         return f"{self.name}-{name}"
@@ -49,6 +50,7 @@ class Workers:
             **settings,
         }
         with self.log(number).open("ab") as log:
+            self._started_at[number] = log.tell()
             worker = self.workers[number] = subprocess.Popen(
                 [sys.executable, "-m", *self.command],
                 cwd=ROOT,
@@ -73,6 +75,10 @@ class Workers:
 
     def tail(self, number: int) -> str:
         return self.log(number).read_text(errors="replace")[-5000:]
+
+    def has_spoken(self, number: int) -> bool:
+        """Whether the worker has logged anything since its last start: before that it may not know the signals yet."""
+        return self.log(number).stat().st_size > self._started_at[number]
 
     def logs(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("worker-*.log")))

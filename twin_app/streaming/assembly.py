@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from topics.admin import ensure_topics
@@ -50,7 +51,7 @@ def contracts_of(settings: Settings, *, patience_s: float = REGISTRY_PATIENCE_S)
 
 async def prepare(settings: Settings) -> tuple[Settings, TwinHosting]:
     """Create missing topics and register the schemas; waits for broker and registry. Raises TwinError."""
-    contracts = contracts_of(settings)
+    contracts = contracts_of(settings, patience_s=math.inf)  # an outage of the registry pauses, however long
     counts = await ensure_topics(
         settings.bootstrap_servers,
         settings.topics,

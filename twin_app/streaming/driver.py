@@ -90,6 +90,7 @@ class PartitionDriver:
         """Step 1 of recovery: be the only owner. Raises KafkaError."""
         self._fenced_s = loop_s()
         await self._transactions.fence()
+        self._failpoints.hit("fenced")
         self.state = State.RECOVERING
 
     async def open(self) -> None:
@@ -101,6 +102,7 @@ class PartitionDriver:
         self.host = self._hosting.open(self.partition, rows)
         replay = self._replay = Replay(self.partition, self.settings, self._resolve, self._surroundings)
         await replay.run(self.host, clock_start)
+        self._failpoints.hit("replayed")
         self._clock_offset = replay.clock_offset
         self.intake = Intake(
             self.host.position.next_offset,
@@ -154,7 +156,7 @@ class PartitionDriver:
         return PartitionStatus(
             partition=self.partition,
             state=self.state,
-            why=self._why(progress, end - applied, lag_s),
+            why=self._why(progress, end - applied, lag_s, self._set_back_s(now_us)),
             intake=IntakeStatus() if intake is None else intake.status(),
             next_offset=applied,
             fetched_offset=fetched,
@@ -172,7 +174,12 @@ class PartitionDriver:
             progress=progress,
         )
 
-    def _why(self, progress: Progress | None, lag_records: int, lag_s: float) -> Why | None:
+    def _set_back_s(self, now_us: int) -> float:
+        """By how much the wall clock is behind the last tick, in seconds."""
+        last_us = getattr(getattr(self.host, "meta", None), "wall_us", 0)
+        return max(0.0, (last_us - now_us) / 1e6)
+
+    def _why(self, progress: Progress | None, lag_records: int, lag_s: float, set_back_s: float) -> Why | None:
         """The outermost reason: what is waited for outside comes before what follows from it."""
         outside = self.waiting.why()
         if outside is not None:
@@ -188,6 +195,8 @@ class PartitionDriver:
             return Why(Reason.INTAKE_FULL, f"{lag_records} commands wait, {len(self.intake)} of them here")
         if self.intake.backlog:
             return Why(Reason.BACKLOG, f"{self.intake.backlog_end - self.intake.expected} commands are still to be fetched")
+        if set_back_s > BEHIND_S:
+            return Why(Reason.CLOCK, f"the wall clock is {set_back_s:.1f} s behind the last tick")
         if lag_s > BEHIND_S:
             return Why(Reason.BEHIND, f"{lag_s:.1f} s behind the wall clock")
         return None
@@ -271,7 +280,8 @@ class PartitionDriver:
     async def _cycle(self, host: Host, intake: Intake) -> Cycle | None:
         """One cycle; what it has committed, None when nothing happened."""
         records = [] if host.waiting else intake.take(self.settings.batch_records_max, self.settings.batch_bytes_max)
-        await self._resolve(records)
+        if not await self._resolved(records):
+            return None
         backlog = bool(intake) or intake.backlog
         self.state = State.CATCHING_UP if backlog else State.LIVE
         for _ in host.begin(records, self._surroundings.wall_us(), backlog=backlog):
@@ -292,6 +302,22 @@ class PartitionDriver:
         self.commands += len(records)
         self.state = State.CATCHING_UP if backlog else State.LIVE
         return cycle
+
+    async def _resolved(self, records: Sequence[ConfigRecord]) -> bool:
+        """Whether the commands can be read; False when the partition is to be given up while the registry is waited for."""
+        if not records:
+            return True
+        resolving = asyncio.ensure_future(self._resolve(records))
+        releasing = asyncio.ensure_future(self._releasing.wait())
+        try:
+            await asyncio.wait([resolving, releasing], return_when=asyncio.FIRST_COMPLETED)
+            if resolving.done():
+                await resolving
+                return True
+            return False
+        finally:
+            for wait in (resolving, releasing):
+                wait.cancel()
 
     async def _resolve(self, records: Sequence[ConfigRecord]) -> None:
         with self.waiting.on(Reason.REGISTRY, self.settings.registry_shown):

@@ -56,6 +56,8 @@ class Reason(enum.StrEnum):
     """Commands are known to wait in the log that have not been fetched yet: time does not pass them."""
     BEHIND = "behind-schedule"
     """The simulation is later than the wall clock asks for."""
+    CLOCK = "clock-set-back"
+    """The wall clock is behind the last tick: simulated time stands until it has come there again. Commands act at once."""
     TRANSACTION_LOST = "transaction-lost"
     ASSIGNMENT = "no-assignment"
     """The worker waits for the consumer group to give it partitions."""

@@ -7,8 +7,9 @@ A copy that cannot be opened or read (truncated, damaged) is thrown away and reb
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from twin_app.partition.cycle import Row
 
 WRITE_BUFFER_BYTES = 8 << 20
 OPEN_FILES_MAX = 128
+LOCKED = re.compile("(?i:lock file|lock hold)")
+"""In RocksDB's words. Not just "lock": a damaged *block* is another matter."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +71,7 @@ class PartitionStore(rocksdb.Store):
 
     def rows(self, partition: int) -> dict[bytes, bytes]:
         """All rows of a partition."""
-        return dict(self._visible_items(self._db_for_partition(partition)))
+        return dict(self._all(self._db_for_partition(partition)))
 
     def apply(self, partition: int, rows: Iterable[Row], changelog_offset: int | None) -> None:
         """Write committed rows and the offset of the last of them, atomically. Without it, a recovery reads them again.
@@ -90,7 +93,7 @@ class PartitionStore(rocksdb.Store):
                 return
             except Exception as error:
                 self._tell_unwritable(partition, error)
-                memory = MemoryCopy(self._visible_items(db))
+                memory = MemoryCopy(self._all(db))
                 self._close(partition)
                 db = self._dbs[partition] = memory
         db.put([*rows, (self.offset_key, str(offset).encode())])
@@ -135,7 +138,7 @@ class PartitionStore(rocksdb.Store):
         try:
             return self._open_checked(path)
         except Exception as error:
-            if "lock" in str(error).lower():
+            if LOCKED.search(str(error)):
                 raise  # another process still has it: Faust tries again
             log.warning("local-state-damaged", path=str(path), error=str(error), goes_on="it is rebuilt from the changelog")
             shutil.rmtree(path, ignore_errors=True)
@@ -154,13 +157,27 @@ class PartitionStore(rocksdb.Store):
             offset = db.get(self.offset_key)
             if offset is not None:
                 int(offset)
-            rows = sum(1 for _ in self._visible_items(db))
+            rows = sum(1 for _ in self._all(db))
             if rows and offset is None:
                 raise ValueError("rows without a changelog offset")
         except BaseException:
             db.close()
             raise
         return db
+
+    def _all(self, db: Rdict | MemoryCopy) -> Iterator[tuple[bytes, bytes]]:
+        """Every row but the offset's. Raises at a damaged block, where `Rdict.items` just ends, as if there were no more."""
+        if isinstance(db, MemoryCopy):
+            yield from ((key, value) for key, value in db.items() if key != self.offset_key)
+            return
+        cursor = db.iter()
+        cursor.seek_to_first()
+        while cursor.valid():
+            key = cursor.key()
+            if key != self.offset_key:
+                yield key, cursor.value()
+            cursor.next()
+        cursor.status()
 
     def _write(self, db: Rdict, rows: Iterable[tuple[bytes, bytes | None]], changelog_offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -184,8 +201,12 @@ class PartitionStore(rocksdb.Store):
 
     def _close(self, partition: int) -> None:
         db = self._dbs.pop(partition, None)
-        if db is not None:
+        if db is None:
+            return
+        try:
             db.close()
+        except Exception as error:  # after a failed write RocksDB refuses the flush; the handle goes with its last reference
+            log.warning("local-state-not-flushed", path=str(self.partition_path(partition)), error=str(error))
 
 
 def _property(db: Rdict, name: str) -> int:
