@@ -19,6 +19,7 @@ VERBS = {
     for name in (
         "check",
         "run",
+        "explain",
         "forecast",
         "whatif",
         "scorecard",
