@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ("tests.brokers.plugin",)
+pytest_plugins = ("tests.brokers.plugin", "tests.warm.plugin")

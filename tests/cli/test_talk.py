@@ -43,13 +43,14 @@ def environment(broker: Broker, registry: Registry, tmp_path: Path) -> dict[str,
 
 
 @pytest.fixture
-def cli(environment: dict[str, str]) -> Twin:
+def cli(environment: dict[str, str], twin_command: tuple[list[str], dict[str, str]]) -> Twin:
     """The command as a process of its own."""
+    twin, more = twin_command
 
     def call(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "twin_app.cli", *(str(argument) for argument in arguments)]
+        command = [*twin, *(str(argument) for argument in arguments)]
         return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False, **options
+            command, env=environment | more, capture_output=True, text=True, timeout=120, check=False, **options
         )
 
     return call

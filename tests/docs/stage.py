@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from tests.docs.pages import OUTPUT, PYTHON, ROOT, Block, Kill, Page
+from tests.warm.plugin import SHIM
 
 BLOCK_TIMEOUT_S = 60.0
 """A block that takes longer is cut off."""
@@ -27,7 +28,6 @@ STOP_TIMEOUT_S = 15.0
 POLL_S = 0.05
 
 BROKER, REGISTRY, WEB = "127.0.0.1:9092", "127.0.0.1:8081", "127.0.0.1:6066"
-SHIM = Path(__file__).with_name("shim.py")
 SHIMMED = ("twin", "python", "pytest")
 
 

@@ -22,7 +22,7 @@ Twin = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def cli(broker: Broker, registry: Registry, tmp_path: Path) -> Twin:
+def cli(broker: Broker, registry: Registry, tmp_path: Path, twin_command: tuple[list[str], dict[str, str]]) -> Twin:
     """The command `twin` as a process of its own, for an application of its own."""
     name = f"past-{uuid.uuid4().hex[:8]}"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TWIN_")} | {
@@ -35,10 +35,11 @@ def cli(broker: Broker, registry: Registry, tmp_path: Path) -> Twin:
         "TWIN_DATA_DIR": str(tmp_path / "state"),
         "PYTHONPATH": str(ROOT),
     }
+    twin, more = twin_command
 
     def call(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "twin_app.cli", *(str(argument) for argument in arguments)]
-        settings = {"env": environment, "cwd": ROOT, "capture_output": True, "text": True, "timeout": 120, "check": False}
+        command = [*twin, *(str(argument) for argument in arguments)]
+        settings = {"env": environment | more, "cwd": ROOT, "capture_output": True, "text": True, "timeout": 120, "check": False}
         return subprocess.run(command, **(settings | options))
 
     call.environment = environment  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
-"""A process in which everything slow is imported once: each `twin` of a page is a fork of it, not a new Python.
+"""A process in which everything slow is imported once: each `twin` that a test calls is a fork of it, not a new Python.
 
-A page calls `twin` twenty times, and each start would cost more than a second of a core. The fork runs the same entry point
+A test calls `twin` twenty times, and each start would cost more than a second of a core. The fork runs the same entry point
 with the caller's arguments, folder, environment, and standard streams (passed over the socket). When the caller is gone, so
-is the fork, with all that it started. `python -m tests.docs.warm SOCKET`; one line on stdout says that it is ready.
+is the fork, with all that it started. `python -m tests.warm.process SOCKET`; one line on stdout says that it is ready.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Stands in for `twin`, `python` or `pytest` on the PATH of a page: asks the warm process (warm.py) to be it.
+"""Stands in for `twin`, `python` or `pytest` where a test calls them: asks the warm process (process.py) to be it.
 
 Called as `python -IS shim.py NAME ARGUMENTS...` with the socket in TWIN_TEST_WARM. Signals are passed on; it ends as it ended.
 """

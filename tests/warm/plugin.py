@@ -1,4 +1,7 @@
-"""One warm process for all pages of a run. `TWIN_TEST_DOCS=plain` does without, and starts a real Python for each command."""
+"""One warm process for the short commands of a run. `TWIN_TEST_WARM=no` does without: a real Python for each command.
+
+Workers that are killed are always processes of their own.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT
+ROOT = Path(__file__).parents[2]
+SHIM = Path(__file__).with_name("shim.py")
 
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Path | None]:
-    if os.environ.get("TWIN_TEST_DOCS") == "plain" or not hasattr(os, "pidfd_open"):
+    if os.environ.get("TWIN_TEST_WARM") == "no" or not hasattr(os, "pidfd_open"):
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="twin-warm-") as folder:  # short: the address of a socket has 107 bytes at most
         path = Path(folder) / "socket"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TWIN_")}
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.docs.warm", str(path)],
+            [sys.executable, "-m", "tests.warm.process", str(path)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             env=environment | {"OPENBLAS_NUM_THREADS": "1"},
@@ -36,3 +40,11 @@ def warm() -> Iterator[Path | None]:
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def twin_command(warm: Path | None) -> tuple[list[str], dict[str, str]]:
+    """What to call for `twin`, and what to add to its environment."""
+    if warm is None:
+        return [sys.executable, "-m", "twin_app.cli"], {}
+    return [sys.executable, "-IS", str(SHIM), "twin"], {"TWIN_TEST_WARM": str(warm)}
