@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.docs.mentions import missing
-from tests.docs.pages import BadPage, page_files, parse, read_page
+from tests.docs.pages import ROOT, BadPage, page_files, parse, read_page
 
 CANNOT = {
     "docs/tutorial.md": 1,
     "docs/how-to/send-commands.md": 1,
-    "docs/live-page.md": 1,
     "README.md": 1,
     "docs/operations.md": 1,
 }
@@ -24,6 +23,12 @@ def test_a_page_names_nothing_that_does_not_exist() -> None:
 def test_no_block_is_left_out_in_passing() -> None:
     found = {page.name: sum("not-run" in block.attributes for block in page.blocks) for page in map(read_page, page_files())}
     assert {name: count for name, count in found.items() if count} == CANNOT
+
+
+def test_no_guide_is_missing_from_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    pages = [path.relative_to(ROOT / "docs") for room in ("how-to", "explanation") for path in (ROOT / "docs" / room).glob("*.md")]
+    assert sorted(str(page) for page in pages if f"({page})" not in index) == []
 
 
 @pytest.mark.parametrize(
