@@ -26,8 +26,9 @@ def test_no_block_is_left_out_in_passing() -> None:
 
 
 def test_no_guide_is_missing_from_the_index() -> None:
-    index = (ROOT / "docs/README.md").read_text()
-    pages = [path.relative_to(ROOT / "docs") for room in ("how-to", "explanation") for path in (ROOT / "docs" / room).glob("*.md")]
+    docs = ROOT / "docs"
+    index = (docs / "README.md").read_text()
+    pages = [path.relative_to(docs) for room in ("how-to", "explanation") for path in (docs / room).glob("*.md")]
     assert sorted(str(page) for page in pages if f"({page})" not in index) == []
 
 
