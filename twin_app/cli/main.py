@@ -20,6 +20,7 @@ VERBS = {
         "check",
         "run",
         "explain",
+        "experiment",
         "forecast",
         "whatif",
         "scorecard",

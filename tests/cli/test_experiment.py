@@ -1,0 +1,69 @@
+"""`twin experiment`: the same results however many processes; every wrong input is one line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import orjson
+import pytest
+
+LINE = Path(__file__).parents[2] / "examples" / "line.yaml"
+VARY = ("--vary", "resources.b.capacity=1,2", "--until", 600, "--warm-up", 60, "-n", 4)
+
+
+def test_the_number_of_processes_never_shows(twin, tmp_path: Path) -> None:
+    alone = twin("experiment", LINE, *VARY, "--processes", 1, "--json", "--csv", tmp_path / "runs.csv")
+    assert alone.exit_code == 0, alone.stderr
+    assert twin("experiment", LINE, *VARY, "--processes", 2, "--json").stdout == alone.stdout
+    first, second = [orjson.loads(line) for line in alone.stdout.splitlines()]
+    assert first["differences"] == {}
+    assert second["changes"] == {"resources.b.capacity": 2}
+    assert second["differences"]["queue b"]["high"] < 0
+    assert first["figures"]["utilisation b"]["replications"] == 4
+    rows = list(csv.DictReader((tmp_path / "runs.csv").open()))
+    assert [(row["resources.b.capacity"], row["replication"]) for row in rows] == [(c, str(n)) for c in "12" for n in range(4)]
+    mean = sum(float(row["queue b"]) for row in rows[:4]) / 4
+    assert mean == pytest.approx(first["figures"]["queue b"]["mean"])
+
+
+def test_a_person_sees_intervals_and_differences(twin) -> None:
+    result = twin("experiment", LINE, *VARY, "--processes", 1)
+    assert "2 design points, 4 replications each; times in minutes" in result.stdout
+    assert "resources.b.capacity=2" in result.stdout
+    assert "difference to the first" in result.stdout
+    assert "±" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--until", "inf"), "bad-until"),
+        (("--until", 10, "--warm-up", 10), "bad-until"),
+        (("--until", 10, "--warm-up", -1), "bad-until"),
+        (("--until", 10, "--vary", "nonsense"), "bad-option"),
+        (("--until", 10, "--vary", "a=1", "--vary", "a=2"), "bad-option"),
+        (("--until", 10, "--vary", "resources.b.capacity=99"), "out-of-bounds"),
+        (("--until", 10, "--vary", "resources.nowhere.capacity=1"), "unknown-path"),
+        (("--until", 10, "--vary", "services.milling.constant=" + ",".join(map(str, range(1, 400)))), "too-large"),
+        (("--until", 10, "--csv", "/nowhere/runs.csv"), "unwritable-file"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_its_code(twin, arguments: tuple, code: str) -> None:
+    result = twin("experiment", LINE, *arguments, "--processes", 1)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert f"[{code}]" in result.stderr
+
+
+def test_an_error_inside_a_process_keeps_its_code(twin, tmp_path: Path) -> None:
+    path = tmp_path / "round.yaml"
+    path.write_text(
+        "twin: R\nlimits: {steps_per_instant: 100}\narrivals: {one: {interarrival: {constant: 1}, flow: go}}\n"
+        "flows: {go: [{again: {emit: ring}}, {go: again}]}\n"
+    )
+    result = twin("experiment", path, "--until", 20, "-n", 2, "--processes", 2)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+    assert "[unforeseen]" not in result.stderr
+    assert "error: " in result.stderr

@@ -1,0 +1,262 @@
+"""`twin experiment`: a blueprint run many times, at each point of a design, compared with intervals."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from models.blueprint import Blueprint
+from models.errors import TwinError
+from models.load import load_blueprint
+from twin_app.analysis import trial
+from twin_app.analysis.experiment import REPLICATIONS_MAX, Estimate, Figures, Point, Result, full_factorial, results
+from twin_app.cli import output
+from twin_app.cli.options import Json
+from twin_app.cli.reading import read_text, source_name
+
+PROCESSES_MAX = 64
+
+
+def experiment(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The blueprint; - reads stdin.", show_default=False)],
+    until: Annotated[float, typer.Option("--until", metavar="TIME", help="Simulation time at which each run ends.")],
+    replications: Annotated[
+        int, typer.Option("--replications", "-n", min=1, max=REPLICATIONS_MAX, help="Runs of each design point.")
+    ] = 10,
+    warm_up: Annotated[
+        float | None,
+        typer.Option("--warm-up", metavar="TIME", help="Figures count from then on.", show_default="the blueprint's"),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary",
+            metavar="PATH=V1,V2,...",
+            help="A factor (repeatable): each value with each of the others.",
+            show_default=False,
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, max=PROCESSES_MAX, help="At the same time.", show_default="one for each core"),
+    ] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Also write every run.", show_default=False)
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="Also draw it (needs twin-app[plots]).", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a blueprint again and again, with other values if asked: means and differences with 95 % intervals."""
+    blueprint = load_blueprint(read_text(file), source=source_name(file))
+    warm = warm_up if warm_up is not None else blueprint.statistics.warm_up
+    if not (isfinite(until) and 0 <= warm < until):
+        raise TwinError(
+            "bad-until", f"figures from {warm:g} to {until:g} are no stretch of time", remedy="--until after --warm-up"
+        )
+    points = full_factorial(_factors(vary or []), replications)
+    for point in points:
+        trial.begin(blueprint, point)  # a value that is refused is told before anything is run
+    for path in (csv_file, png):
+        if path is not None:
+            _writable(path)
+    if png is not None:
+        _pyplot()
+    tasks = [(point, number) for point in points for number in range(replications)]
+    runs = _all_runs(blueprint, tasks, until, warm, min(processes or os.cpu_count() or 1, PROCESSES_MAX, len(tasks)))
+    grouped = [runs[start : start + replications] for start in range(0, len(runs), replications)]
+    found = results(points, grouped)
+    if csv_file is not None:
+        _write_csv(csv_file, points, grouped)
+    if png is not None:
+        write_png(png, found)
+    _show(blueprint, found, replications, as_json)
+
+
+def _factors(given: list[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for text in given:
+        path, equals, values = text.partition("=")
+        if not equals or not path.strip() or not values or path.strip() in found:
+            raise TwinError(
+                "bad-option",
+                f"{text[:80]!r} is no factor",
+                place="--vary",
+                remedy="write each path once: --vary resources.b.capacity=1,2",
+            )
+        found[path.strip()] = [_value(value) for value in values.split(",")]
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+# -- runs
+_ready: Callable[[Point, int], dict[str, float]]
+
+
+def _prepare(document: str, until: float, warm: float) -> None:
+    """In each process, once."""
+    global _ready
+    blueprint = Blueprint.model_validate_json(document)
+    _ready = lambda point, number: trial.run(blueprint, point, number, until, warm)  # noqa: E731
+
+
+def _one(task: tuple[Point, int]) -> dict[str, float] | tuple[str, str, str | None, str | None]:
+    """An error comes back as its parts: as itself it does not pass from one process to another."""
+    try:
+        return _ready(*task)
+    except TwinError as error:
+        return error.code, error.message, error.place, error.remedy
+
+
+def _all_runs(blueprint: Blueprint, tasks: list[tuple[Point, int]], until: float, warm: float, processes: int) -> list[Figures]:
+    """In the order of the tasks, however many processes there are. Raises TwinError."""
+    found: list[Figures] = []
+    with _progress(len(tasks)) as advance:
+        if processes == 1:
+            for point, number in tasks:
+                found.append(trial.run(blueprint, point, number, until, warm))
+                advance()
+            return found
+        document = blueprint.model_dump_json(by_alias=True, exclude_unset=True)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, context, _prepare, (document, until, warm)) as pool:
+            for outcome in pool.map(_one, tasks):
+                if isinstance(outcome, tuple):
+                    pool.shutdown(cancel_futures=True)
+                    code, message, place, remedy = outcome
+                    raise TwinError(code, message, place=place, remedy=remedy)
+                found.append(outcome)
+                advance()
+    return found
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr; none on a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    columns = (TextColumn("running"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=output.stderr(), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)
+
+
+# -- results
+def _name(point: Point) -> str:
+    return ", ".join(f"{path}={value}" for path, value in point.items()) or "as it is"
+
+
+def _show(blueprint: Blueprint, found: list[Result], replications: int, as_json: bool) -> None:
+    unit = blueprint.time.unit
+    if as_json:
+        for result in found:
+            output.put_json(
+                {
+                    "twin": blueprint.twin,
+                    "unit": unit,
+                    "changes": result.changes,
+                    "figures": {name: _fields(value) for name, value in result.figures.items()},
+                    "differences": {name: _fields(value) for name, value in result.differences.items()},
+                }
+            )
+        return
+    output.say(f"{blueprint.twin}: {len(found)} design points, {replications} replications each; times in {unit}", style="bold")
+    for result in found:
+        output.say()
+        output.say(_name(result.changes), style="bold")
+        rows = [
+            {
+                "figure": f"{name} (per {unit[:-1]})" if name == "throughput" else name,
+                "mean": f"{value.mean:.4f}",
+                "95 % interval": _interval(value),
+                **({"difference to the first": _difference(result.differences.get(name))} if result is not found[0] else {}),
+            }
+            for name, value in result.figures.items()
+        ]
+        output.table(rows, rows[0])
+
+
+def _fields(value: Estimate) -> dict[str, Any]:
+    half = value.half
+    low, high = (None, None) if half is None else (value.mean - half, value.mean + half)
+    return {"mean": value.mean, "low": low, "high": high, "replications": value.replications}
+
+
+def _interval(value: Estimate) -> str:
+    return "–" if value.half is None else f"{value.mean - value.half:.4f} … {value.mean + value.half:.4f}"
+
+
+def _difference(value: Estimate | None) -> str:
+    return "–" if value is None else f"{value.mean:+.4f}" + (f" ± {value.half:.4f}" if value.half is not None else "")
+
+
+def _write_csv(path: Path, points: list[Point], grouped: list[list[Figures]]) -> None:
+    names = list(dict.fromkeys(name for runs in grouped for figures in runs for name in figures))
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([*points[0], "replication", *names])
+            for point, runs in zip(points, grouped, strict=True):
+                for number, figures in enumerate(runs):
+                    writer.writerow([*point.values(), number, *(figures.get(name, "") for name in names)])
+    except OSError as error:
+        raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
+
+
+def _writable(path: Path) -> None:
+    """Told before anything is run. Raises TwinError `unwritable-file`."""
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib
+    except ImportError:
+        raise TwinError("no-plots", "a picture needs matplotlib", remedy="install twin-app[plots]") from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def write_png(path: Path, found: list[Result]) -> None:
+    """Each figure over the design points, with its intervals. Raises TwinError `no-plots` where matplotlib is not installed."""
+    pyplot = _pyplot()
+    names = list(found[0].figures)
+    figure, axes = pyplot.subplots(len(names), 1, sharex=True, figsize=(9, 1.5 + 1.8 * len(names)), squeeze=False)
+    for axis, name in zip(axes[:, 0], names, strict=True):
+        told = [(number, result.figures[name]) for number, result in enumerate(found) if name in result.figures]
+        bars = [value.half or 0.0 for _, value in told]
+        axis.errorbar([number for number, _ in told], [value.mean for _, value in told], yerr=bars, fmt="o", capsize=4)
+        axis.set_ylabel(name, fontsize=8)
+    axes[-1, 0].set_xticks(range(len(found)), [_name(result.changes) for result in found], rotation=20, fontsize=7)
+    figure.tight_layout()
+    try:
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
+    finally:
+        pyplot.close(figure)
