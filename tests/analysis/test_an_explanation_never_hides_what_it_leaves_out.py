@@ -139,3 +139,9 @@ def test_more_steps_than_can_be_solved_are_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(routes_room, "NODES_MAX", 2)
     with pytest.raises(TwinError, match="too-large"):
         explained("- delay: 1\n- delay: 1\n- delay: 1")
+
+
+def test_a_unit_held_for_more_steps_than_can_be_solved_is_said_to_be_unknown() -> None:
+    found = explained("- seize: r\n" + "- delay: 1\n" * 201 + "- release: r")
+    assert station(found).state == "unknown"
+    assert noted(found, "a time for which it is held is not known")

@@ -12,6 +12,8 @@ from twin_app.analysis.routes import END, Node, Routes
 
 VISITS_MAX = 1e9
 """More visits than this on the average mean that it never ends."""
+HELD_STEPS_MAX = 200
+"""Steps over which a unit is held, for each of which there is an equation. Beyond it the time is said not to be known."""
 
 
 def visits(routes: Routes, start: int) -> dict[int, float] | None:
@@ -30,7 +32,8 @@ def visits(routes: Routes, start: int) -> dict[int, float] | None:
 
 def held(routes: Routes, seize: int) -> Moments | None:
     """How long a seized unit is held: until it is released, or the entity leaves. Times of delays and services on the way; not
-    that of waiting. None if a time is not known or it never ends.
+    that of waiting. None if a time is not known, it never ends, or there are more than
+    HELD_STEPS_MAX steps.
 
     First and second moments of the sum of the times along the way solve m = d + P·m and s = E[d²] + 2·d·P·m + P·s.
     """
@@ -40,6 +43,8 @@ def held(routes: Routes, seize: int) -> Moments | None:
     if not starts:
         return Moments(0.0, 0.0)
     reached = _reached({index: set(leads) for index, leads in own.items()}, starts[0])
+    if len(reached) > HELD_STEPS_MAX:
+        return None
     times = [routes.nodes[index].time for index in reached]
     if any(time is None for time in times):
         return None

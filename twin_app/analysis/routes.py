@@ -17,7 +17,7 @@ from twin_app.analysis.opening import NotKnown, OpeningScope
 if TYPE_CHECKING:
     from models.blueprint import Blueprint
 
-NODES_MAX = 2_000
+NODES_MAX = 1_000
 """Steps of a blueprint that can be explained: the work grows with the cube of them."""
 END = -1
 NO_TIME = Moments(0.0, 0.0)

@@ -49,8 +49,13 @@ def stations(
     blueprint: Blueprint, routes: Routes, rates: dict[int, float], entering: dict[int, tuple[float, float]]
 ) -> dict[str, Station]:
     """`rates`: of visits to each node; `entering`: from outside, the rate and its squared coefficient of variation."""
-    found = {name: _station(blueprint, routes, name, rates) for name in blueprint.resources}
-    _regularity(routes, rates, entering, found)
+    visited: dict[str, dict[int, float]] = {name: {} for name in blueprint.resources}
+    for index, rate in rates.items():
+        resource = routes.nodes[index].resource
+        if resource is not None:
+            visited[resource][index] = rate
+    found = {name: _station(blueprint, routes, name, own) for name, own in visited.items()}
+    _regularity(routes, rates, entering, {name: (found[name], list(own)) for name, own in visited.items() if own})
     for station in found.values():
         _judge(station)
     return found
@@ -63,8 +68,6 @@ def _station(blueprint: Blueprint, routes: Routes, name: str, rates: dict[int, f
     jobs = []
     for index, rate in rates.items():
         node = routes.nodes[index]
-        if node.resource != name:
-            continue
         time = held(routes, index) if node.verb == "seize" else node.time
         if node.verb == "seize":
             routes.note(node.place, "waiting for something else while the unit is held is not taken into account")
@@ -119,7 +122,7 @@ def _outages(blueprint: Blueprint, routes: Routes, station: Station, service: Mo
 
 def _discipline(blueprint: Blueprint, routes: Routes, name: str, rates: dict[int, float]) -> None:
     model = blueprint.resources[name]
-    ranked = any(routes.nodes[index].resource == name and routes.nodes[index].body.priority not in (0, 0.0) for index in rates)
+    ranked = any(routes.nodes[index].body.priority not in (0, 0.0) for index in rates)
     if model.discipline == "preemptive":
         routes.note(f"resources.{name}", "preemption is not taken into account: waits are those of first come, first served")
     elif ranked and model.discipline == "priority":
@@ -129,7 +132,7 @@ def _discipline(blueprint: Blueprint, routes: Routes, name: str, rates: dict[int
 
 
 def _regularity(
-    routes: Routes, rates: dict[int, float], entering: dict[int, tuple[float, float]], found: dict[str, Station]
+    routes: Routes, rates: dict[int, float], entering: dict[int, tuple[float, float]], found: dict[str, tuple[Station, list[int]]]
 ) -> None:
     """Squared coefficients of variation of the streams between stations.
 
@@ -144,8 +147,7 @@ def _regularity(
     coming = dict.fromkeys(rates, 1.0)
     for _ in range(ROUNDS_MAX):
         leaving = {}
-        for name, station in found.items():
-            own = [index for index in rates if routes.nodes[index].resource == name]
+        for station, own in found.values():
             if station.rate:
                 station.arrivals_scv = sum(rates[index] * coming[index] for index in own) / station.rate
             if station.rate and station.servers and station.effective is not None:
