@@ -145,3 +145,4 @@ def test_a_unit_held_for_more_steps_than_can_be_solved_is_said_to_be_unknown() -
     found = explained("- seize: r\n" + "- delay: 1\n" * 201 + "- release: r")
     assert station(found).state == "unknown"
     assert noted(found, "a time for which it is held is not known")
+    assert "is not known from the blueprint alone" in found.sentence()

@@ -66,8 +66,10 @@ class Explanation:
         """The answer in words."""
         said = [self._trouble(station) for station in self.stations if station.growth]
         worst = next((station for station in self.stations if station.resource == self.bottleneck), None)
+        if worst is None and any(station.rate for station in self.stations):
+            return " ".join(said) or "How long the resources are held is not known from the blueprint alone."
         if worst is None:
-            return " ".join([*said, *([] if said else ["Nothing comes to any resource by itself: there is nothing to compute."])])
+            return "Nothing comes to any resource by itself: there is nothing to compute."
         share = f"{worst.utilisation:.0%}" if worst.utilisation is not None else "an unknown share"
         limit = ""
         if self.limit_rate is not None:
