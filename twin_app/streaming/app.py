@@ -10,6 +10,7 @@ from faust.types import TP
 
 from twin_app.partition.cycle import CHECKPOINT_TABLE, REGISTRY_TABLE
 from twin_app.settings import Settings
+from twin_app.streaming.assignor import NO_WEB, TwinAssignor
 from twin_app.streaming.connections import credentials, largest_message
 from twin_app.streaming.hosting import Hosting
 from twin_app.streaming.membership import FETCH_PARTITION_BYTES, FETCH_RECORDS_MAX, transport_for
@@ -19,8 +20,6 @@ from twin_app.streaming.tables import TwinTable, TwinTableManager
 
 STREAM_BUFFER_MAX = 16
 """Fetches between Faust's consumer and the agent, all partitions together."""
-NO_WEB = ".invalid"
-"""Ends the host name that a worker without a web server tells to the group."""
 TABLES = (CHECKPOINT_TABLE, REGISTRY_TABLE)
 
 
@@ -59,6 +58,7 @@ def create_app(settings: Settings, hosting: Hosting, url: str | None = None) -> 
         worker_redirect_stdouts=False,
         # Every member needs a URL of its own; one under .invalid is never called.
         canonical_url=url or f"http://{uuid.uuid4().hex}{NO_WEB}",
+        PartitionAssignor=TwinAssignor,
         TableManager=TwinTableManager,
         Table=TwinTable,
     )

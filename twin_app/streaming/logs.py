@@ -40,8 +40,15 @@ class BrokerTrouble(logging.Handler):
                 self._unsaid += 1
                 return
             self._told = time.monotonic()
+            error = record.exc_info[1] if record.exc_info else None
             log.warning(
-                "broker-trouble", brokers=self._addresses, said=text[:200], more_like_it=self._unsaid, goes_on="it tries again"
+                "broker-trouble",
+                brokers=self._addresses,
+                said=text[:200],
+                **({} if error is None else {"error": repr(error)[:500]}),
+                more_like_it=self._unsaid,
+                goes_on="it tries again",
+                exc_info=record.exc_info,
             )
             self._unsaid = 0
             return

@@ -43,6 +43,12 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
         self.thread_loop.call_soon_threadsafe(ask)
 
+    def fault(self) -> BaseException | None:
+        """See `CommittedConsumer.fault`. Any thread."""
+        coordinator = None if self._consumer is None else self._consumer._coordinator
+        task = getattr(coordinator, "_coordination_task", None)
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
+
     def log_end(self, tp: TP) -> int | None:
         """See `CommittedConsumer.log_end`. Any thread."""
         subscription = None if self._consumer is None else self._consumer._subscription.subscription
@@ -103,6 +109,8 @@ class CommittedConsumer(driver.Consumer):
         self._held_back.clear()
         self._buffered_partitions.clear()
         await super().on_partitions_assigned(assigned, generation_id)
+        if self.app.assignor.moved:
+            self.rejoin()
 
     def on_buffer_drop(self, tp: TP) -> None:
         """Faust's own buffer has room again: that lets nothing go on that its partition holds back."""
@@ -111,6 +119,10 @@ class CommittedConsumer(driver.Consumer):
 
     def rejoin(self) -> None:
         self._thread.rejoin()
+
+    def fault(self) -> BaseException | None:
+        """What ended the client's part in the group, if anything did: it joins no more, and says so to nobody."""
+        return self._thread.fault()
 
 
 class CommittedTransport(driver.Transport):

@@ -9,6 +9,7 @@ import structlog
 from faust.types import TP
 
 from twin_app.settings import Settings
+from twin_app.streaming.assignor import NO_WEB
 from twin_app.streaming.driver import PartitionDriver
 from twin_app.streaming.enquiries import Enquiries
 from twin_app.streaming.hosting import Follower, Hosting
@@ -99,7 +100,7 @@ class Standing:
         return {
             partition: str(url)
             for url, topics in told.items()
-            if not str(url).rstrip("/").endswith(".invalid")
+            if not str(url).rstrip("/").endswith(NO_WEB)
             for partition in topics.get(changelog, ())
         }
 

@@ -25,6 +25,9 @@ STOP_TIMEOUT_S = 30.0
 START_WAIT_S_MAX = 10.0
 """Longest pause between two attempts to start."""
 
+MEMBERSHIP_LOOK_S = 1.0
+"""How often it is looked whether the client still takes part in the group."""
+
 log = structlog.get_logger(__name__)
 
 Prepare = Callable[[Settings], Awaitable[tuple[Settings, Hosting]]]
@@ -111,8 +114,12 @@ async def _serve(app: TwinApp, stop: asyncio.Event, standing: Standing) -> None:
     app.finalize()
     running = asyncio.ensure_future(_run_app(app))
     stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
+    outside = asyncio.ensure_future(_out_of_the_group(app))
+    await asyncio.wait([running, stopped, outside], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
+    outside.cancel()
+    if outside.done() and not outside.cancelled():
+        Surroundings(app.settings).end_process(EXIT_CRASHED, "membership-failed", outside.result())
     if not stop.is_set():
         error = running.exception() or app.crash_reason or RuntimeError("the stream processor ended by itself")
         if not isinstance(error, KafkaConnectionError) or app.partitions.drivers:
@@ -124,6 +131,15 @@ async def _serve(app: TwinApp, stop: asyncio.Event, standing: Standing) -> None:
     await _stop(app)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def _out_of_the_group(app: TwinApp) -> BaseException:
+    """Waits for what nobody else notices: the client takes part in the group no more."""
+    while True:
+        await asyncio.sleep(MEMBERSHIP_LOOK_S)
+        fault = app.consumer.fault() if app.consumer is not None else None
+        if fault is not None:
+            return fault
 
 
 async def _stop(app: TwinApp) -> None:
