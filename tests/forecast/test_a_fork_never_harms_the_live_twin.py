@@ -76,7 +76,7 @@ async def test_a_crash_of_a_fork_ends_that_forecast_and_nothing_else(pool: ForkP
 
 
 async def test_a_fork_that_needs_too_much_memory_fails_alone() -> None:
-    pool = ForkPool(1, PoolLimits(memory_mb=200, task_s=600.0))
+    pool = ForkPool(1, PoolLimits(memory_mb=140, task_s=250.0))
     await pool.start()
     try:
         twin = live(ENDLESS, 10.0)

@@ -40,7 +40,9 @@ def cli(broker: Broker, registry: Registry, tmp_path: Path, twin_command: tuple[
     def call(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [*twin, *(str(argument) for argument in arguments)]
         settings = {"env": environment | more, "cwd": ROOT, "capture_output": True, "text": True, "timeout": 120, "check": False}
-        return subprocess.run(command, **(settings | options))
+        settings |= options
+        settings["env"] = {**settings["env"], **more}
+        return subprocess.run(command, **settings)
 
     call.environment = environment  # type: ignore[attr-defined]
     return call

@@ -7,6 +7,7 @@ import sys
 import time
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from twin_app.settings import Settings
 
@@ -17,6 +18,8 @@ _LOOSE = ("faust", "mode", "aiokafka", "asyncio", "kafka")
 _ROUTINE = ("got error produce response", "because it is rebalancing")
 """Part of normal work: sends that the client repeats until they succeed (the commit that waits reports one that does not),
 and members that come and go."""
+_LEFT_BEHIND = ("never retrieved", "was destroyed but it is pending", "messageaccumulator")
+"""What Python says of the futures and tasks of a client that was given up; why it was, has been told by whoever did that."""
 _OUT_OF_REACH = ("unable", "connect", "coordinator", "heartbeat", "not ready", "cannot send", "could not send", "metadata")
 
 log = structlog.get_logger("twin_app.streaming.broker")
@@ -33,7 +36,7 @@ class BrokerTrouble(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if any(word in text.lower() for word in _ROUTINE):
+        if any(word in text.lower() for word in _ROUTINE) or _left_behind(record, text):
             return
         if record.name.startswith("aiokafka") and any(word in text.lower() for word in _OUT_OF_REACH):
             if time.monotonic() - self._told < REPEAT_S:
@@ -53,6 +56,12 @@ class BrokerTrouble(logging.Handler):
             self._unsaid = 0
             return
         structlog.get_logger(record.name).log(record.levelno, "library", said=text[:2000], exc_info=record.exc_info)
+
+
+def _left_behind(record: logging.LogRecord, text: str) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    of_a_client = isinstance(error, KafkaError) or "aiokafka" in text
+    return record.name == "asyncio" and of_a_client and any(word in text.lower() for word in _LEFT_BEHIND)
 
 
 def configure(settings: Settings) -> None:
