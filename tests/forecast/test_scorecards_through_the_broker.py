@@ -55,8 +55,6 @@ async def _vital(floor: Floor, name: str) -> dict[str, Any]:
 
 
 async def test_what_a_worker_foretold_is_found_to_have_come_true(broker: Broker, registry: Registry, tmp_path: Path) -> None:
-    if (broker.kind == "embedded") != (registry.kind == "embedded"):
-        pytest.skip("each broker with the registry of its kind")
     settings = {"TWIN_FORECAST_INTERVAL_S": "0.2", "TWIN_FORECAST_HORIZON": "2h", "TWIN_SCORECARD_INTERVAL_S": "2"}
     floor = Floor(broker.bootstrap, registry.url, tmp_path, **settings)
     try:
@@ -82,8 +80,6 @@ async def test_what_a_worker_foretold_is_found_to_have_come_true(broker: Broker,
 
 async def test_rounds_that_are_cut_anywhere_come_to_the_same_as_one(broker: Broker, registry: Registry, tmp_path: Path) -> None:
     """A reader that takes the events in bits, as a worker does, and one that takes them all at once, as the verb does."""
-    if (broker.kind == "embedded") != (registry.kind == "embedded"):
-        pytest.skip("each broker with the registry of its kind")
     floor = Floor(broker.bootstrap, registry.url, tmp_path, TWIN_FORECAST_INTERVAL_S="0.2", TWIN_FORECAST_HORIZON="1h")
     try:
         await floor.open()
