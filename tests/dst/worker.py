@@ -95,7 +95,7 @@ class Worker:
         world = self.world
         self.starts += 1
         self.process = Process(f"{self.name}.{self.starts}", world.loop)
-        fail = 0.02 if world.plan.disk_full else 0.0
+        fail = 0.1 if world.plan.disk_full else 0.0
         self.stores = {table: (SimulatedStore(table, self.disk, world.network, fail), world.changelog(table)) for table in TABLES}
         self.partitions = Partitions(
             world.settings,

@@ -55,7 +55,7 @@ async def test_death_in_the_middle_of_a_recovery_loses_or_doubles_nothing(plant)
         await asyncio.sleep(0.1)
         if not p.alive(0):
             p.start(**chosen)
-        elif "partition-ready" in p.tail(0).rpartition("worker-starting")[2]:
+        elif "partition-ready" in p.said_since_start(0):
             p.kill9(0)  # it got through: once more
             p.start(**chosen)
     await load

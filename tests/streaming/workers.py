@@ -80,6 +80,10 @@ class Workers:
         """Whether the worker has logged anything since its last start: before that it may not know the signals yet."""
         return self.log(number).stat().st_size > self._started_at[number]
 
+    def said_since_start(self, number: int) -> str:
+        """What the worker has logged since its last start, and not what it logged before."""
+        return self.log(number).read_bytes()[self._started_at[number] :].decode(errors="replace")
+
     def logs(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("worker-*.log")))
 

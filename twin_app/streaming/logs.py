@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -43,24 +45,34 @@ class BrokerTrouble(logging.Handler):
                 self._unsaid += 1
                 return
             self._told = time.monotonic()
-            error = record.exc_info[1] if record.exc_info else None
             log.warning(
                 "broker-trouble",
                 brokers=self._addresses,
                 said=text[:200],
-                **({} if error is None else {"error": repr(error)[:500]}),
                 more_like_it=self._unsaid,
                 goes_on="it tries again",
-                exc_info=record.exc_info,
+                **_cause(record),
             )
             self._unsaid = 0
             return
-        structlog.get_logger(record.name).log(record.levelno, "library", said=text[:2000], exc_info=record.exc_info)
+        structlog.get_logger(record.name).log(record.levelno, "library", said=text[:2000], **_cause(record))
+
+
+def _cause(record: logging.LogRecord) -> dict[str, Any]:
+    """The error of a record; with its traceback unless it came from the network, of which a traceback tells nothing."""
+    error = _error(record)
+    if error is None:
+        return {}
+    named = {"error": repr(error)[:500]}
+    return named if isinstance(error, KafkaError | OSError | asyncio.TimeoutError) else {**named, "exc_info": record.exc_info}
+
+
+def _error(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None
 
 
 def _left_behind(record: logging.LogRecord, text: str) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    of_a_client = isinstance(error, KafkaError) or "aiokafka" in text
+    of_a_client = isinstance(_error(record), KafkaError) or "aiokafka" in text
     return record.name == "asyncio" and of_a_client and any(word in text.lower() for word in _LEFT_BEHIND)
 
 
