@@ -19,7 +19,7 @@ RATE_PER_S = 20.0
 
 @pytest.mark.timeout(400)
 async def test_takeovers_and_zombies_leave_no_trace_in_the_events(factory):
-    f = await factory()
+    f = await factory(TWIN_FORECAST_WORKERS="0")
     f.start(0)
     f.start(1)
     await f.wait_for_line(0, "partition-ready", within_s=60)
@@ -59,7 +59,7 @@ async def test_one_two_four_one_workers_leave_no_trace_in_the_events(factory):
 
 @pytest.mark.timeout(300)
 async def test_events_after_an_outage_are_those_of_a_worker_that_never_slept(factory):
-    f = await factory(TWIN_WATERMARK_DELAY_MS="2000")  # the wire's own delay makes nothing late
+    f = await factory(TWIN_WATERMARK_DELAY_MS="2000", TWIN_FORECAST_WORKERS="0")  # the wire's own delay makes nothing late
     f.start()
     await f.wait_for_line(0, "partition-ready", within_s=60)
     await f.load(3.0, RATE_PER_S, seed=SEED)

@@ -1,6 +1,7 @@
 """A code of refusal is a promise: none may appear that is not written down, none may be written down that does not exist."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from models.rejections import REJECTIONS
@@ -9,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 PASSED_ON = {"text-too-long", "not-a-value"}  # from an attribute's own check, as they are
 
 
+@cache
 def raised() -> dict[str, str]:
     """Every code that the source gives to Rejected, with a file that does."""
     found: dict[str, str] = {}
