@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.blueprint import CAPACITY_MAX
 from models.errors import Rejected
@@ -33,40 +33,61 @@ class ParameterBoard:
         self._twin = twin
         self._declared: dict[str, Declared] = declared(twin.blueprint)
         self._owners = _owners(twin)
-        self._slots: dict[str, tuple[str, str]] = {}
+        self._slots: dict[str, tuple[Owner, str, str]] = {}
+        """Path -> its owner, the owner's name and that of the owner's field."""
         for path in self._declared:
             prefix, _, field = path.rpartition(".")
-            self._slots[path] = (prefix, field)
+            self._slots[path] = (self._owners[prefix], prefix, field)
 
     def read(self, path: str) -> Value:
         """Raises Rejected (`unknown-path`)."""
-        if path not in self._slots:
+        slot = self._slots.get(path)
+        if slot is None:
             raise Rejected("unknown-path", f"there is no parameter `{path}`", path=path)
-        prefix, field = self._slots[path]
-        return self._owners[prefix].read(field)
+        return slot[0].read(slot[2])
 
     def all(self) -> dict[str, Value]:
-        owners = self._owners
-        return {path: owners[prefix].read(field) for path, (prefix, field) in self._slots.items()}
+        return {path: owner.read(field) for path, (owner, _, field) in self._slots.items()}
 
     def change(self, changes: Sequence[tuple[str, Value]], entity: Entity | None) -> None:
         """Check all, take all, tell all, and only then let them have consequences. Raises Rejected with nothing changed."""
+        if len(changes) == 1:
+            self._change_one(*changes[0], entity)
+            return
         cast = [(path, self._cast(path, value)) for path, value in changes]
         grouped: dict[str, Fields] = {}
         for path, value in cast:
-            prefix, field = self._slots[path]
+            _, prefix, field = self._slots[path]
             grouped.setdefault(prefix, {})[field] = value
-        plans = {}
-        for prefix, fields in grouped.items():
-            try:
-                plans[prefix] = self._owners[prefix].check(fields)
-            except Rejected as rejected:
-                path = f"{prefix}.{rejected.path}"
-                raise Rejected(rejected.code, f"`{path}`: {rejected.message}", path=path, value=rejected.value) from None
+        plans = {prefix: self._plan(self._owners[prefix], prefix, fields) for prefix, fields in grouped.items()}
         before = [(path, self.read(path), value) for path, value in cast]
         for prefix, fields in grouped.items():
             self._owners[prefix].take(fields, plans[prefix])
         self._tell(before, grouped, entity)
+
+    def _change_one(self, path: str, value: Value, entity: Entity | None) -> None:
+        """The same for the most frequent case: what groups and orders several changes has nothing to do."""
+        twin, value = self._twin, self._cast(path, value)
+        owner, prefix, field = self._slots[path]
+        fields = {field: value}
+        plan = self._plan(owner, prefix, fields)
+        old = owner.read(field)
+        owner.take(fields, plan)
+        seq = None
+        if twin.events:
+            cause = entity.last if entity is not None else None
+            seq = twin.emit("parameter-changed", None, cause, {"path": path, "old": old, "new": value})
+        owner.follow(fields, seq)
+        if old != value or type(old) is not type(value):
+            twin.waiting.notify(path, seq)
+
+    def _plan(self, owner: Owner, prefix: str, fields: Fields) -> Any:
+        """What the owner needs to take the fields, checked together. Raises Rejected."""
+        try:
+            return owner.check(fields)
+        except Rejected as rejected:
+            path = f"{prefix}.{rejected.path}"
+            raise Rejected(rejected.code, f"`{path}`: {rejected.message}", path=path, value=rejected.value) from None
 
     def _tell(self, before: list[tuple[str, Value, Value]], grouped: dict[str, Fields], entity: Entity | None) -> None:
         """First all events, then the consequences: lines served, gaps drawn anew, those who wait for a change woken."""
@@ -108,7 +129,7 @@ class ParameterBoard:
         """Put back all values. Those for which the snapshot has none keep the blueprint's."""
         grouped: dict[str, Fields] = {}
         for path, value in data.items():
-            prefix, field = self._slots[path]
+            _, prefix, field = self._slots[path]
             grouped.setdefault(prefix, {})[field] = value
         for prefix, fields in grouped.items():
             self._owners[prefix].put_back(fields)

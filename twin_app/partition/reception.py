@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from models.commands import Advance, Command, Patch, Register, Remove, Set
+from models.commands import Advance, Command, Register, Remove
 from models.errors import ModelError, Rejected
 from twin_app.partition.cell import Cell
 from twin_app.partition.cycle import Accepted, ConfigRecord, HostSettings
 from twin_app.partition.telling import Telling
 from twin_app.partition.timeline import sim_time_at
-from twin_app.switchboard import LiveTwin, Source, blueprint_of
+from twin_app.switchboard import Change, LiveTwin, Source, blueprint_of
 
 Parse = Callable[[ConfigRecord], Command]
 
@@ -34,21 +33,27 @@ class Reception:
         """Commands of this cycle that were accepted."""
         self._cells, self._parse, self._telling = cells, parse, telling
 
-    def take(self, record: ConfigRecord, target_us: int) -> Iterator[None]:
-        """Apply one record of the config topic, or dead-letter it. Gives the turn back after each slice of work."""
+    def take(self, record: ConfigRecord, target_us: int) -> Iterable[None]:
+        """Apply one record of the config topic, or dead-letter it.
+
+        What is given is to be gone through: it gives the turn back after each slice of work. Most commands have none left.
+        """
         try:
-            try:
-                command = self._parse(record)
-            except Rejected as reason:
-                if reason.code in OUTSIDE_REASONS:
-                    self.refused.append(record.offset)
-                raise
+            command = self._parse(record)
             if isinstance(command, Register):
-                yield from self._register(command, record, target_us)
-            else:
-                yield from self._apply(self._cell_of(command), command, record, target_us)
+                return self._in_slices(self._register(command, record, target_us), record)
+            cell = self._cell_of(command)
+            assert cell.live is not None
+            sent = cell.live.scale.sim_time(record.timestamp_ms)
+            effective = self._effective(cell, command, sent, target_us)
+            if _must_run(cell.live, command, effective):
+                return self._in_slices(self._apply(cell, command, record, target_us), record)
+            self._act(cell, command, record, effective, sent)
         except Rejected as reason:
+            if reason.code in OUTSIDE_REASONS:
+                self.refused.append(record.offset)
             self._telling.reject(record, reason)
+        return ()
 
     def advance(self, cell: Cell, until: float, *, inclusive: bool) -> Iterator[None]:
         """Advance a running twin in slices; a model that raises is quarantined."""
@@ -64,6 +69,12 @@ class Reception:
         self._changed(cell)
 
     # -- inside
+
+    def _in_slices(self, work: Iterator[None], record: ConfigRecord) -> Iterator[None]:
+        try:
+            yield from work
+        except Rejected as reason:
+            self._telling.reject(record, reason)
 
     def _cell_of(self, command: Command) -> Cell:
         cell = self._cells.get(command.twin)
@@ -116,28 +127,40 @@ class Reception:
             blueprint, epoch_ms=epoch_ms, source=self._source(record), seq=cell.seq, command_id=command.id
         )
         cell.quarantine = None
-        self._accept(cell, command, record, {})
+        self._accept(cell, command, record, ())
         self._changed(cell)
 
     def _apply(self, cell: Cell, command: Command, record: ConfigRecord, target_us: int) -> Iterator[None]:
         live = cell.live
         assert live is not None
-        effective = live.effective_time(command, record.timestamp_ms)
-        if cell.follows_wall:
-            effective = max(live.now, min(effective, sim_time_at(live.scale, target_us)))
-        if effective > live.now or isinstance(command, Advance) or live.schedule.next_time <= effective:
+        sent = live.scale.sim_time(record.timestamp_ms)
+        effective = self._effective(cell, command, sent, target_us)
+        if _must_run(live, command, effective):
             yield from self.advance(cell, effective, inclusive=isinstance(command, Advance))
             if cell.quarantine is not None:
                 raise _stands_still(cell)
-        before, values = live.twin.blueprint, _values(live, command)
+        self._act(cell, command, record, effective, sent)
+
+    def _effective(self, cell: Cell, command: Command, sent: float, target_us: int) -> float:
+        """The simulation time at which the command acts; `sent`: that of the record's timestamp."""
+        live = cell.live
+        assert live is not None
+        effective = live.effective(command, sent)
+        if effective > live.twin.now and cell.follows_wall:
+            effective = max(live.twin.now, min(effective, sim_time_at(live.scale, target_us)))
+        return effective
+
+    def _act(self, cell: Cell, command: Command, record: ConfigRecord, effective: float, sent: float) -> None:
+        """Let the command take effect: the twin has come to its moment."""
+        live = cell.live
+        assert live is not None
+        before = live.twin.blueprint
         try:
-            live.apply(
-                command, effective=effective, source=self._source(record), timestamp=live.scale.sim_time(record.timestamp_ms)
-            )
+            changes = live.apply(command, effective=effective, source=self._source(record), timestamp=sent)
         except ModelError as error:
             cell.stop(error)
         else:
-            self._accept(cell, command, record, values)
+            self._accept(cell, command, record, changes)
         if live.twin.blueprint is not before or live.removed:
             self._telling.forget(live)
         self._changed(cell)
@@ -148,19 +171,19 @@ class Reception:
         self.touched[cell.key] = self.dirty[cell.key] = cell
         self._telling.tell(cell)
 
-    def _accept(self, cell: Cell, command: Command, record: ConfigRecord, before: dict[str, Any]) -> None:
+    def _accept(self, cell: Cell, command: Command, record: ConfigRecord, changes: Sequence[Change]) -> None:
         assert cell.live is not None
-        differs = {path: old for path, old in before.items() if cell.live.board.value(path) != old}
+        value = cell.live.board.value
+        differs = {path: old for path, old, _, _ in changes if value(path) != old}
         self.accepted.append(Accepted(cell.key, command, record.offset, record.timestamp_ms, differs))
 
     def _source(self, record: ConfigRecord) -> Source:
         return Source(self.settings.config_topic, self.partition, record.offset)
 
 
-def _values(live: LiveTwin, command: Command) -> dict[str, Any]:
-    """The present values of the paths that a command names; none for a path that there is not."""
-    paths = [command.path] if isinstance(command, Set) else list(command.changes) if isinstance(command, Patch) else []
-    return {path: live.board.value(path) for path in paths if path in live.board.parameters}
+def _must_run(live: LiveTwin, command: Command, effective: float) -> bool:
+    """Whether the twin has something to do before the command can act."""
+    return effective > live.twin.now or isinstance(command, Advance) or live.schedule.next_time <= effective
 
 
 def _stands_still(cell: Cell) -> Rejected:

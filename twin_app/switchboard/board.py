@@ -56,6 +56,7 @@ class Board:
         for path in self.parameters:
             self._members.setdefault(path.rpartition(".")[0], []).append(path)
         self._bounded_by = {p.high_path: p.path for p in self.parameters.values() if p.high_path is not None}
+        self._related = frozenset(path for path in self.parameters if self._has_relations(path))
 
     def value(self, path: str) -> Any:
         """The present value of a path. Raises Rejected (`unknown-path`)."""
@@ -82,6 +83,16 @@ class Board:
         self._check_together(new)
         self._check_versions(changes, if_version, not_before)
         return [Change(path, self._read(path), value, self.mark(path).version + 1) for path, value in new.items()]
+
+    def check_one(self, path: str, value: Any) -> Change:
+        """The same for one change without `if_version`, which is nearly every command. Raises Rejected as `check` does."""
+        parameter = self._parameter(path)
+        new = cast(path, parameter.type, value)
+        parameter.check_bounds(new)
+        if path in self._related:
+            self._check_together({path: new})
+        mark = self._marks.get(path)
+        return Change(path, self._read(path), new, 1 if mark is None else mark.version + 1)
 
     def commit(self, changes: Sequence[Change], now: float, source: Source | None) -> None:
         """Note that the changes were made at simulation time `now`."""
@@ -134,6 +145,12 @@ class Board:
             path=path,
             remedy=f"did you mean {near!r}?" if near else f"list its paths with `twin check`: it has {len(self.parameters):,}",
         )
+
+    def _has_relations(self, path: str) -> bool:
+        """Whether the path is bounded by others' values, or they by its."""
+        if self.parameters[path].high_path is not None or path in self._bounded_by:
+            return True
+        return path.startswith(("services.", "arrivals.")) and len(self._members[path.rpartition(".")[0]]) > 1
 
     def _check_together(self, new: Mapping[str, Any]) -> None:
         """Bounds between paths, over all the changes at once."""

@@ -43,6 +43,8 @@ def type_of(value: object) -> ParameterType:
 def cast(path: str, kind: ParameterType, value: Any) -> Any:
     """`value` as the type `kind`. Raises Rejected: `wrong-type`, `not-finite`, `number-too-large`, `value-too-large`."""
     if kind == "float" or kind == "int":
+        if kind == "float" and type(value) is float and isfinite(value):
+            return value + 0.0  # as in _finite
         number = _number(path, kind, value)
         return _integral(path, number, value) if kind == "int" else _finite(path, number, value)
     if kind == "bool":

@@ -11,7 +11,7 @@ scheduled command that is refused when its time comes is answered by `command-re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class LiveTwin:
     def __init__(self, twin: Twin, scale: TimeScale, *, earlier: int = 0, events: bool = True) -> None:
         self.twin = twin
         self.scale = scale
-        self.board = Board(twin.blueprint, twin.get)
+        self.board = Board(twin.blueprint, twin.parameter_board.read)
         self.schedule = Schedule()
         self.rejections: list[LateRejection] = []
         self.removed = False
@@ -172,28 +172,38 @@ class LiveTwin:
 
         An `advance` command has its own, its `at`. Raises Rejected (`at-out-of-range`).
         """
-        at = command.at if isinstance(command, Advance) else None
-        return max(self.now, moment(at, self.scale, self.scale.sim_time(timestamp_ms)))
+        return self.effective(command, self.scale.sim_time(timestamp_ms))
+
+    def effective(self, command: Command, sent: float) -> float:
+        """The same, where the simulation time of the record's timestamp is known: `sent`."""
+        if isinstance(command, Advance):
+            sent = moment(command.at, self.scale, sent)
+        now = self.twin.now
+        return sent if sent > now else now
 
     def sim_time_of(self, at: float | datetime) -> float:
         """A command's `at` as simulation time. Raises Rejected (`at-out-of-range`)."""
         return moment(at, self.scale, self.now)
 
     # -- commands
-    def apply(self, command: Command, *, effective: float, source: Source | None = None, timestamp: float | None = None) -> None:
+    def apply(
+        self, command: Command, *, effective: float, source: Source | None = None, timestamp: float | None = None
+    ) -> Sequence[Change]:
         """Let a command take effect now, or keep it if its `at` is later. Raises Rejected; then nothing has changed.
 
         The caller has advanced to `effective` (not inclusive). `timestamp` is the simulation time at which the command was
-        meant to act; where that is before now, the acknowledging event is flagged `late`.
+        meant to act; where that is before now, the acknowledging event is flagged `late`. Gives the changes of paths that it
+        made at once.
         """
-        if effective != self.now:
-            raise ValueError(f"advance to {effective} before applying a command there: the twin is at {self.now}")
+        now = self.twin.now
+        if effective != now:
+            raise ValueError(f"advance to {effective} before applying a command there: the twin is at {now}")
         self._collect()
         at = moment(command.at, self.scale, effective if timestamp is None else timestamp)
-        if command.schedulable and command.at is not None and at > self.now:
+        if command.at is not None and command.schedulable and at > now:
             self._keep(command, at, source)
-        else:
-            self._execute(command, source, acknowledgement(at < self.now, command.id))
+            return ()
+        return self._execute(command, source, acknowledgement(at < now, command.id))
 
     def note(self, kind: str, payload: dict[str, Any]) -> None:
         """Put an event of the owner's into the twin's stream."""
@@ -237,12 +247,14 @@ class LiveTwin:
             self._check_signal(command)
         return []
 
-    def _execute(self, command: Command, source: Source | None, extra: dict[str, Any]) -> None:
+    def _execute(self, command: Command, source: Source | None, extra: dict[str, Any]) -> Sequence[Change]:
         match command:
             case Set():
-                self._set({command.path: command.value}, command.if_version, source, extra)
+                if command.if_version is None:
+                    return self._take([self.board.check_one(command.path, command.value)], source, extra)
+                return self._take(self.board.check({command.path: command.value}, command.if_version), source, extra)
             case Patch():
-                self._set(command.changes, command.if_version, source, extra)
+                return self._take(self.board.check(command.changes, command.if_version), source, extra)
             case Spawn():
                 self._check_spawn(command)
                 with _Outside(self.twin):
@@ -274,18 +286,17 @@ class LiveTwin:
                 self.removed = True
             case Register():
                 self._register_again(command, source, extra)
+        return ()
 
-    def _set(
-        self, changes: Mapping[str, Any], if_version: int | Mapping[str, int] | None, source: Source | None, extra: dict[str, Any]
-    ) -> None:
-        checked = self.board.check(changes, if_version)
+    def _take(self, checked: Sequence[Change], source: Source | None, extra: dict[str, Any]) -> Sequence[Change]:
         self.twin.external = True
         try:
             self.twin.set([(change.path, change.new) for change in checked])
         finally:
             self.twin.external = False
-        self.board.commit(checked, self.now, source)
+        self.board.commit(checked, self.twin.now, source)
         self._collect(Answer(source, extra, checked))
+        return checked
 
     def _check_spawn(self, command: Spawn) -> None:
         flows = self.twin.blueprint.flows
@@ -355,7 +366,7 @@ class LiveTwin:
         now_ms = self.scale.event_time_us(self.now) // 1_000
         self._earlier = self.seq
         self.twin, self.scale, self.schedule, self._signals = successor, scale_of(blueprint, now_ms), Schedule(), None
-        board = Board(blueprint, successor.get)
+        board = Board(blueprint, successor.parameter_board.read)
         board.succeed(self.board, 0.0, source)
         self.board = board
         self._note("twin-replaced", {"blueprint_hash": digest, **dropped}, source, extra)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from models.commands import NAME_CHARS_MAX, Command
 from models.errors import Rejected
 from twin_app.switchboard.spelling import read_command
 from twin_app.switchboard.wire import AvroReader, Limits, read_document
 
 LIMITS = Limits()
+KEYS_KEPT = 8_192
+"""Keys of records whose twin is kept: it is a small number of twins that has most of the commands."""
 
 
 def parse(value: bytes | None, key: bytes | None = None, *, limits: Limits = LIMITS, avro: AvroReader | None = None) -> Command:
@@ -20,6 +24,7 @@ def parse(value: bytes | None, key: bytes | None = None, *, limits: Limits = LIM
     return read_command(document, _twin_key(key))
 
 
+@lru_cache(KEYS_KEPT)
 def _twin_key(key: bytes | None) -> str | None:
     if not key:
         return None

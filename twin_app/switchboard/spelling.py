@@ -28,6 +28,9 @@ PATHS_KEPT = 8_192
 
 _SHOWN_ERRORS_MAX = 3
 
+_VALIDATE = {kind: model.__pydantic_validator__.validate_python for kind, model in KINDS.items()}
+"""By kind, what `model_validate` ends in."""
+
 
 def read_command(document: Mapping[str, Any], key: str | None = None) -> Command:
     """The command that `document` means, for the twin that it names or else for `key`.
@@ -41,15 +44,17 @@ def read_command(document: Mapping[str, Any], key: str | None = None) -> Command
         fields["path"] = fields.pop("path_id")
     kind = _kind(fields)
     twin = _twin(fields, key)
-    for name in ("path", "changes", "if_version"):
+    path = fields.get("path")
+    if type(path) is str:
+        fields["path"] = relative_path(path, twin)
+    for name in ("changes", "if_version"):
         if name in fields:
             fields[name] = _relative(name, fields[name], twin)
     if kind == "forecast":
         fields["scenarios"] = _scenarios(fields.get("scenarios", {}), twin)
     fields["kind"], fields["twin"] = kind, twin
-    model = KINDS[kind]
     try:
-        return model.model_validate(fields)
+        return _VALIDATE[kind](fields)
     except ValidationError as error:
         raise _invalid(kind, error, fields) from None
     except RecursionError:
@@ -95,8 +100,8 @@ def _kind(fields: Mapping[str, Any]) -> str:
 def _twin(fields: Mapping[str, Any], key: str | None) -> str:
     """The twin's name. What names it first decides; the rest must agree."""
     named = fields.get("twin")
-    if named is None:
-        blueprint = fields.get("blueprint")
+    if named is None and "blueprint" in fields:
+        blueprint = fields["blueprint"]
         named = blueprint.get("twin") if isinstance(blueprint, Mapping) else None
     if named is not None:
         if not isinstance(named, str):
@@ -126,8 +131,6 @@ def _mismatch(named: str, twin: str, path: str | None = None) -> Rejected:
 
 def _relative(name: str, value: Any, twin: str) -> Any:
     """The field with its paths made relative; what is no path is left for the command's own checks."""
-    if name == "path":
-        return relative_path(value, twin) if isinstance(value, str) else value
     if not isinstance(value, Mapping):
         return value
     found: dict[Any, Any] = {}

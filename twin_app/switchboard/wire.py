@@ -28,6 +28,9 @@ Pure: it must know the schema already. Raises Rejected (`unknown-schema`, `bad-a
 AVRO_MAGIC = 0
 AVRO_HEADER_BYTES = 5
 INTEGER_MAX = 2**63 - 1
+FLAT_MEMBERS_MAX = 16
+SHORT_NUMBER_MAX = 10**18
+"""Any number that orjson reads as smaller than this was read exactly if it is whole: its text has less than 19 digits."""
 
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
@@ -73,10 +76,27 @@ def json_document(text: bytes, limits: Limits) -> dict[str, Any]:
         raise Rejected(code, f"not readable as JSON: {error}", remedy="send one JSON object in UTF-8") from None
     if not isinstance(document, dict):
         raise Rejected("not-an-object", f"the JSON value is {_a(document)}, not an object", remedy="send one JSON object")
-    members = check_values(document, limits)
-    if text.count(b":") != members or _LONG_NUMBER.search(text):
+    if _is_flat(document):
+        members, long = len(document), False
+    else:
+        members, long = check_values(document, limits), _LONG_NUMBER.search(text) is not None
+    if long or text.count(b":") != members:
         json.loads(text, object_pairs_hook=_unique, parse_int=_exact)
     return document
+
+
+def _is_flat(document: dict[str, Any]) -> bool:
+    """Whether a document from JSON is as nearly all commands are: a few members, none with members of its own, no long number."""
+    if len(document) > FLAT_MEMBERS_MAX:
+        return False
+    for child in document.values():
+        kind = type(child)
+        if kind is float or kind is int:
+            if not -SHORT_NUMBER_MAX < child < SHORT_NUMBER_MAX:  # false for not-a-number, too
+                return False
+        elif kind is dict or kind is list:
+            return False
+    return True
 
 
 def avro_document(value: bytes, limits: Limits, avro: AvroReader | None) -> dict[str, Any]:
