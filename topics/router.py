@@ -58,6 +58,9 @@ class Routed(NamedTuple):
     value: bytes
 
 
+_new = tuple.__new__
+
+
 class Fault(NamedTuple):
     """A route that failed; the event went to the default topic."""
 
@@ -94,8 +97,10 @@ class Router:
         self._serializers = dict(serializers or {})
         self._json = Json()
         self._default_route = (To(default),)
-        self._plain = self.serializer(default)
-        """The serializer of the events that no rule sends elsewhere: nearly all."""
+        self._encode_plain = self.serializer(default).encode
+        """Of the events that no rule sends elsewhere: nearly all."""
+        self._twin, self._key = "", b""
+        """The twin of the last of them, and its key: events come many in a row from each."""
 
     def __repr__(self) -> str:
         return (
@@ -128,7 +133,10 @@ class Router:
             if chosen is None:
                 chosen = self._choose(event)
             if chosen is self._default_route:
-                return [Routed(self.default, event.twin.encode("utf-8", "replace"), self._plain.encode(event))]
+                twin = event.twin
+                if twin != self._twin:
+                    self._twin, self._key = twin, twin.encode("utf-8", "replace")
+                return [_new(Routed, (self.default, self._key, self._encode_plain(event)))]
             return [self._write(to, event) for to in chosen]
         except Exception as error:  # an own function, record class or serializer may raise anything
             self.fault_count += 1

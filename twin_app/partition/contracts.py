@@ -17,6 +17,8 @@ from topics.specs import TopicSpecs
 from twin_app.partition.cycle import ConfigRecord, Output
 from twin_app.switchboard import parse
 
+_new = tuple.__new__
+
 
 class Contracts:
     """Reads and writes by the topics' serializers. `prepare` once; after that everything but `resolve` is pure."""
@@ -42,8 +44,9 @@ class Contracts:
         return parse(record.value, record.key, avro=self.reader.decode)
 
     def event(self, event: EventRecord, partition: int, timestamp_ms: int) -> list[Output]:
+        own = self._co_partitioned
         return [
-            Output(topic, key, value, timestamp_ms, (), self._partition(topic, partition))
+            _new(Output, (topic, key, value, timestamp_ms, (), partition if topic in own else None))
             for topic, key, value in self.router.route(event)
         ]
 

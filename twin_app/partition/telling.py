@@ -61,7 +61,7 @@ class Telling:
             if not self._muted:
                 self._spoke[cell.key] = cell
             return
-        events, rejections = live.drain(), live.drain_rejections()
+        events, rejections = live.drain(), live.drain_rejections() if live.rejections else ()
         self._events += len(events)
         cell.seq = live.seq
         if self._muted:
@@ -69,12 +69,14 @@ class Telling:
         if len(self._spoke) < MEASURED_MAX:
             self._spoke[cell.key] = cell
         tell, partition, timestamp_ms = self._outbox.event, self.partition, self._timestamp_ms
+        add = self._outputs.extend
         for e in events:
-            self._outputs += tell(e, partition, timestamp_ms)
-            if e.kind == "parameter-changed":
+            add(tell(e, partition, timestamp_ms))
+            kind = e.kind
+            if kind == "parameter-changed":
                 path = e.payload["path"]
                 self._changed[_row_key(e.twin, path)] = live, path
-            elif e.kind in _ALL_PATHS:
+            elif kind in _ALL_PATHS:
                 for path in live.board.parameters:
                     self._changed[_row_key(e.twin, path)] = live, path
         for late in rejections:

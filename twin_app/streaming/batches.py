@@ -21,29 +21,32 @@ class Message(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
+_NO_HEADERS: list[tuple[str, bytes]] = []
+"""Only read: the batch builder wants a list."""
+
+
 def build_batches(
     producer: AIOKafkaProducer, messages: Sequence[Message], record_bytes_max: int
 ) -> list[tuple[TopicPartition, BatchBuilder]]:
     """Fill batches in order. Raises StreamingError `record-too-large`: cutting or dropping it would be a silent loss."""
     open_batches: dict[TopicPartition, BatchBuilder] = {}
     batches: list[tuple[TopicPartition, BatchBuilder]] = []
-    for message in messages:
-        size = len(message.value or b"") + len(message.key or b"")
+    last: TopicPartition | None = None
+    batch: BatchBuilder | None = None
+    for tp, key, value, timestamp_ms, headers in messages:
+        size = (len(value) if value else 0) + (len(key) if key else 0)
         if size > record_bytes_max:
             raise StreamingError(
                 "record-too-large",
-                f"a record of {size} bytes with key {message.key!r} is over the limit of {record_bytes_max}; the worker stops",
-                place=f"{message.tp.topic}-{message.tp.partition}",
+                f"a record of {size} bytes with key {key!r} is over the limit of {record_bytes_max}; the worker stops",
+                place=f"{tp.topic}-{tp.partition}",
                 remedy="raise TWIN_RECORD_BYTES_MAX and max.message.bytes of the topic",
             )
-        batch = open_batches.get(message.tp)
-        if batch is None or not _append(batch, message):
-            batch = open_batches[message.tp] = producer.create_batch()
-            batches.append((message.tp, batch))
-            _append(batch, message)  # an empty batch takes a record of any size
+        if tp is not last:  # most records go where the one before them went
+            last, batch = tp, open_batches.get(tp)
+        listed = list(headers) if headers else _NO_HEADERS
+        if batch is None or batch.append(timestamp=timestamp_ms, key=key, value=value, headers=listed) is None:
+            batch = open_batches[tp] = producer.create_batch()
+            batches.append((tp, batch))
+            batch.append(timestamp=timestamp_ms, key=key, value=value, headers=listed)  # an empty one takes any size
     return batches
-
-
-def _append(batch: BatchBuilder, message: Message) -> bool:
-    added = batch.append(timestamp=message.timestamp_ms, key=message.key, value=message.value, headers=list(message.headers))
-    return added is not None

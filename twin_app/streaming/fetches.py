@@ -17,7 +17,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from twin_app.partition.cycle import ConfigRecord
-from twin_app.streaming.replay import config_record
+
+_new = tuple.__new__
 
 
 class FetchScheduler(DefaultSchedulingStrategy):
@@ -60,5 +61,7 @@ def fetch_message(tp: TP, fetched: Sequence[ConsumerRecord], generation_id: int)
         tp=tp,
         generation_id=generation_id,
     )
-    message.records = [config_record(record) for record in fetched]
+    message.records = [
+        _new(ConfigRecord, (record.offset, record.timestamp, record.key, record.value, record.headers)) for record in fetched
+    ]
     return message

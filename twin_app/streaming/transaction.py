@@ -30,6 +30,8 @@ from twin_app.streaming.errors import StreamingError, TransactionLost
 from twin_app.streaming.failpoints import Failpoints
 from twin_app.streaming.surroundings import Surroundings
 
+_new = tuple.__new__
+
 STOP_TIMEOUT_S = 3.0
 """Longest polite stop of a producer; after that its connections are cut."""
 
@@ -108,6 +110,7 @@ class PartitionTransactions:
         messages = [Message(clock, None, cycle.tick.to_bytes(), cycle.tick.wall_us // 1000)]
         partitions: dict[str, list[int]] = {}
         places: dict[tuple[str, int], TopicPartition] = {}
+        add = messages.append
         for topic, key, value, timestamp_ms, headers, partition in cycle.outputs:
             if partition is None:
                 if topic not in partitions:
@@ -116,7 +119,7 @@ class PartitionTransactions:
             place = places.get((topic, partition))
             if place is None:
                 place = places[topic, partition] = TopicPartition(topic, partition)
-            messages.append(Message(place, key, value, timestamp_ms, headers))
+            add(_new(Message, (place, key, value, timestamp_ms, headers)))
         changelogs = {table: TopicPartition(topic, self.partition) for table, topic in self._changelogs.items()}
         messages += [Message(changelogs[table], key, value, None) for table, key, value in cycle.rows]
         return messages
