@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, StringConstraints, Tag
 
 NAME_LENGTH_MAX = 100
 EXPRESSION_LENGTH_MAX = 1000
@@ -19,8 +19,13 @@ EventKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=EXPRESSION_LENGTH_MAX)]
 """Text of an expression (models/expressions.py says what it may hold)."""
 
+NUMBER_OR_EXPRESSION = Discriminator(
+    lambda value: "expression" if isinstance(value, str) else "number",
+)
+"""Tells a number (tag `number`) from a text (tag `expression`), so that a fault is told once, of the one that was meant."""
+
 Number = int | float
-Quantity = int | float | Expression
+Quantity = Annotated[Annotated[int | float, Tag("number")] | Annotated[Expression, Tag("expression")], NUMBER_OR_EXPRESSION]
 """A number, or an expression that gives one."""
 
 Duration = Annotated[float, Field(ge=0, le=1e12)]

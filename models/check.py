@@ -123,6 +123,8 @@ class _Checker:
             if self.labels:
                 # They would be made several times: once for each way out of the state.
                 yield Problem(place, "label-in-machine", "steps of a machine carry no labels")
+            if any(step.verb == "fail" for step in every_step([steps])):
+                yield Problem(place, "fail-in-machine", "a machine does not fail", "give it a state for that, and go there")
             yield from self._steps(place, steps)
 
     def _labels(self, loc: Loc, steps: Any) -> Iterator[Problem]:
@@ -257,6 +259,14 @@ class _Checker:
         yield from self._value((*loc, "until"), body.until)
         yield from self._span((*loc, "wait"), body.wait)
         yield from self._target((*loc, "on_give_up"), body.on_give_up)
+
+        if body.until is None and not any(step.verb == "fail" for step in every_step([body.do])):
+            remedy = "say with `until` when a try has succeeded, or put a `fail` step into `do`"
+            yield Problem(loc, "never-fails", "nothing says when a try has failed", remedy)
+
+    def _fail(self, loc: Loc, body: Any) -> Iterator[Problem]:
+        yield from self._value((*loc, "when"), body.when)
+        yield from self._value((*loc, "probability"), body.probability)
 
     def _batch(self, loc: Loc, body: Any) -> Iterator[Problem]:
         yield from self._value((*loc, "size"), body.size)

@@ -157,12 +157,21 @@ class EntityWoken(Model):
 
 
 class EntityFailed(Model):
-    """Its step failed. It leaves; the twin goes on."""
+    """Its step failed (`code` `failed`: by a `fail` step, for the reason `message`). It leaves; the twin goes on."""
 
     kind: ClassVar = "entity-failed"
     code: str
     message: str
     step: str
+
+
+class TryFailed(Model):
+    """A `fail` step ended a try of a retry, its `tries`-th. It tries again, or gives up."""
+
+    kind: ClassVar = "try-failed"
+    reason: str
+    step: str
+    tries: int
 
 
 class EntityLeft(Model):
@@ -296,6 +305,7 @@ EVENT_KINDS: dict[str, type[Model]] = {
         EntityWaiting,
         EntityWoken,
         EntityFailed,
+        TryFailed,
         EntityLeft,
         ParameterChanged,
         ScheduleRefused,

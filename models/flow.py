@@ -18,11 +18,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from models.base import Duration, EventKind, Expression, Json, Model, Name, Quantity, only_key
+from models.base import NUMBER_OR_EXPRESSION, Duration, EventKind, Expression, Json, Model, Name, Quantity, only_key
 from models.distributions import DISTRIBUTIONS, AnyDistribution
 
 STEPS_MAX = 1_000
 ARMS_MAX = 100
+REASON_LENGTH_MAX = 200
 
 Target = Name
 
@@ -51,6 +52,12 @@ Span = Annotated[
     ),
 ]
 """A length of simulation time: a number, an expression, or a distribution with a random stream of its own."""
+
+
+Share = Annotated[
+    Annotated[float, Field(ge=0, le=1), Tag("number")] | Annotated[Expression, Tag("expression")], NUMBER_OR_EXPRESSION
+]
+"""A probability, or an expression that gives one."""
 
 
 def _attribute_form(value: Any) -> str:
@@ -234,7 +241,12 @@ class AnyArm(Model):
 class Loop(Model):
     """Do the steps of `do` again and again: `times`, or `while` a condition holds, or both."""
 
-    times: Annotated[int, Field(ge=0, le=10**9)] | Expression | None = None
+    times: (
+        Annotated[
+            Annotated[int, Field(ge=0, le=10**9), Tag("number")] | Annotated[Expression, Tag("expression")], NUMBER_OR_EXPRESSION
+        ]
+        | None
+    ) = None
     while_: Expression | None = Field(default=None, alias="while")
     do: "list[Step]" = Field(min_length=1, max_length=STEPS_MAX)
 
@@ -246,14 +258,31 @@ class Loop(Model):
 
 
 class Retry(Model):
-    """Do the steps of `do` until `until` holds after them, at most `times` times, `wait` between; else to `on_give_up` (without:
-    the entity leaves)."""
+    """Do the steps of `do` until no `fail` step ended the try and `until` holds after them; at most `times` times, `wait`
+    between. Then to `on_give_up`.
+
+    Without `on_give_up` the entity leaves; where a `fail` step ended the last try, the failure goes on to the retry around this
+    one, or the entity leaves as failed. What a try that failed had seized is given back, what was held before is kept.
+    """
 
     do: "list[Step]" = Field(min_length=1, max_length=STEPS_MAX)
-    until: Expression
+    until: Expression | None = None
     times: Annotated[int, Field(ge=1, le=10**6)] = 3
     wait: Span | None = None
     on_give_up: Target | None = None
+
+
+class Fail(Model):
+    """Fail for a `reason` (a text, not an expression): if `when` holds, with `probability` (without: always); else on to the next
+    step.
+
+    Inside a `retry` that the entity is in, this try is over; elsewhere the entity says so, leaves as failed, and gives back what
+    it holds.
+    """
+
+    reason: Annotated[str, Field(min_length=1, max_length=REASON_LENGTH_MAX)]
+    when: Expression | None = None
+    probability: Share | None = None
 
 
 class Spawn(Model):
@@ -283,7 +312,9 @@ class Interrupt(Model):
 class Batch(Model):
     """Wait until `size` have come (of equal `by`); the first goes on and carries the others. After `timeout`: with fewer."""
 
-    size: Annotated[int, Field(ge=1, le=10**6)] | Expression
+    size: Annotated[
+        Annotated[int, Field(ge=1, le=10**6), Tag("number")] | Annotated[Expression, Tag("expression")], NUMBER_OR_EXPRESSION
+    ]
     by: Expression | None = None
     timeout: Span | None = None
 
@@ -291,7 +322,12 @@ class Batch(Model):
 class Split(Model):
     """Let those carried go on, each for itself; or become `into` parts, numbered from 0 in the attribute `as`."""
 
-    into: Annotated[int, Field(ge=1, le=10_000)] | Expression | None = None
+    into: (
+        Annotated[
+            Annotated[int, Field(ge=1, le=10_000), Tag("number")] | Annotated[Expression, Tag("expression")], NUMBER_OR_EXPRESSION
+        ]
+        | None
+    ) = None
     as_: Name = Field(default="part", alias="as")
 
 
@@ -339,6 +375,10 @@ class LoopStep(Model):
 
 class RetryStep(Model):
     retry: Retry
+
+
+class FailStep(Model):
+    fail: Annotated[Fail, _short("reason")]
 
 
 class WaitAnyStep(Model):
@@ -427,7 +467,7 @@ class WaitForStep(Model):
 
 STEPS = frozenset(
     {"seize", "process", "delay", "release", "put", "get", "branch", "go", "emit", "set", "wait_for", "wait_any", "spawn"}
-    | {"signal", "interrupt", "loop", "retry", "batch", "split", "join", "assemble", "call"}
+    | {"signal", "interrupt", "loop", "retry", "fail", "batch", "split", "join", "assemble", "call"}
 )
 RESERVED_TARGETS = frozenset({"next", "end"})
 
@@ -450,6 +490,7 @@ AnyStep = (
     | Annotated[InterruptStep, Tag("interrupt")]
     | Annotated[LoopStep, Tag("loop")]
     | Annotated[RetryStep, Tag("retry")]
+    | Annotated[FailStep, Tag("fail")]
     | Annotated[BatchStep, Tag("batch")]
     | Annotated[SplitStep, Tag("split")]
     | Annotated[JoinStep, Tag("join")]

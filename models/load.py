@@ -155,12 +155,22 @@ def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> 
     for loc, code, message, remedy in problems:
         found.append(TwinError(code, message, place=locate(document, tuple(loc), source), remedy=remedy))
     for item in items:
-        name = str(item["loc"][-1]) if item["loc"] else ""
+        name = _named(item["loc"])
         code, text = _TEXTS.get(item["type"], (item["type"].replace("_", "-"), "{message}"))
         message = text.format(name=name, message=_sentence(item, name))
         remedy = _nearest_to(item, name)
         found.append(TwinError(code, message, place=locate(document, item["loc"], source), remedy=remedy))
     return found
+
+
+_TAGS = frozenset({"number", "expression", "distribution", "value"})
+"""What pydantic adds to a location to say which member of a union it is about."""
+
+
+def _named(loc: tuple[str | int, ...]) -> str:
+    """What a location ends at, in the words of the document."""
+    named = loc[:-1] if len(loc) > 1 and loc[-1] in _TAGS else loc
+    return str(named[-1]) if named else ""
 
 
 def _nearest_to(item: Any, name: str) -> str | None:

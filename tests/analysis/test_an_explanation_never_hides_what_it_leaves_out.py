@@ -112,6 +112,7 @@ def test_breakdowns_take_their_share() -> None:
         ("- wait_any: [{signal: go}, {after: 3, go: end}]", "r: {}", "", "equal share for each of 2 ways"),
         ("- loop: {while: entity.id > 3, do: [{delay: 1}]}", "r: {}", "", "goes round"),
         ("- retry: {until: entity.id > 3, do: [{delay: 1}]}", "r: {}", "", "tried again"),
+        ("- fail: {reason: torn, probability: entity.share}", "r: {}", "", "how often it fails"),
         (PROCESS, "r: {}", "schedules: {s: {steps: [{at: 5, set: {resources.r.capacity: 2}}]}}", "changes over time"),
         (PROCESS, "r: {}", "machines: {m: {initial: a, states: {a: {}}}}", "state machines"),
         ("- again: {delay: 1}\n- go: again", "r: {}", "", "never leave"),

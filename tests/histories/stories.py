@@ -162,6 +162,44 @@ def families(twin: str = "Cell_C") -> Document:
     }
 
 
+def failures(twin: str = "Cell_D") -> Document:
+    """Tries that fail and are tried again, with what they hold; entities that fail for good."""
+    torn = {"fail": {"reason": "torn", "when": "entity.hard", "probability": "variables.share"}}
+    attempt = [
+        {"seize": "bench"},
+        {"loop": {"times": 2, "do": [{"delay": {"uniform": {"low": 0.2, "high": 0.9}}}, torn]}},
+        {"release": "bench"},
+    ]
+    return {
+        "twin": twin,
+        "seed": 5,
+        "variables": {"share": 0.3},
+        "resources": {"bench": {"capacity": 2}, "tool": {"capacity": 3}},
+        "arrivals": {
+            "jobs": {
+                "interarrival": {"exponential": {"mean": 0.8}},
+                "flow": "job",
+                "attributes": {"hard": {"choice": {"values": [True, False], "weights": [3, 1]}}},
+            }
+        },
+        "flows": {
+            "job": [
+                {"seize": "tool"},
+                {"retry": {"do": [{"retry": {"do": attempt, "times": 2}}], "times": 2, "wait": 0.5, "on_give_up": "scrap"}},
+                {"fail": {"reason": "not inspected", "probability": 0.1}},
+                {"emit": "made"},
+            ],
+            "scrap": [{"delay": 0.1}, {"fail": "scrapped"}],
+        },
+    }
+
+
+def _failures(log: Log) -> None:
+    log.write("Cell_D", {"kind": "register", "blueprint": failures()}, 0.0)
+    log.write("Cell_D", {"kind": "set", "path": "variables.share", "value": 0.7}, 8.0)
+    log.write("Cell_D", {"kind": "spawn", "flow": "job", "attributes": {"hard": True}}, 12.0)
+
+
 def _families(log: Log) -> None:
     log.write("Cell_C", {"kind": "register", "blueprint": families()}, 0.0)
     log.write("Cell_C", {"kind": "set", "path": "resources.bench.capacity", "value": 1}, 8.0)
@@ -235,6 +273,7 @@ STORIES = {
     "line": (_line, 30.0),
     "stocks": (_stocks, 90.0),
     "families": (_families, 22.0),
+    "failures": (_failures, 22.0),
     "commands": (_commands, 22.0),
 }
 """Name -> what is written to the config topic, and the wall time (seconds after the start) at which the story ends."""

@@ -12,7 +12,7 @@ from models import checkpoint
 from models.blueprint import Blueprint
 from models.flow import STEPS
 from tests.histories.history import FOLDER, HOW_TO_GO_ON, History, differences
-from tests.histories.stories import STORIES, families, machines, stocks
+from tests.histories.stories import STORIES, failures, families, machines, stocks
 from twin_app.partition.checkpoints import twin_states
 
 FILES = sorted(FOLDER.glob("*.jsonl"))
@@ -97,7 +97,7 @@ def test_no_step_of_the_language_is_left_out() -> None:
     """The histories are to hold everything that there is; a new step belongs into one. `call` runs foreign code."""
     used = {
         step.verb
-        for document in (machines(), stocks(), families())
+        for document in (machines(), stocks(), families(), failures())
         for flow in Blueprint.model_validate(document).flows.values()
         for step in flow
     }

@@ -36,6 +36,8 @@ def asking(draw: st.DrawFn) -> dict[str, Any]:
     return body
 
 
+_FAILS = {"fail": {"reason": "torn", "probability": 0.4}}
+
 steps = st.one_of(
     st.builds(
         lambda body, span, rule: {"process": {**body, "for": span, "on_interrupt": rule}},
@@ -67,6 +69,19 @@ steps = st.one_of(
     st.just({"wait_for": {"signal": "go", "timeout": 3}}),
     st.just({"loop": {"times": 2, "do": [{"delay": 0.5}, {"process": {"resource": "m", "service": "s"}}]}}),
     st.just({"retry": {"do": [{"delay": 1}], "until": "variables.count > 2", "times": 2, "wait": 0.5}}),
+    st.builds(lambda share: {"fail": {"reason": "torn", "probability": share}}, st.sampled_from([0.3, "entity.size / 2"])),
+    st.builds(
+        lambda ends, body: {
+            "retry": {
+                "do": [{"seize": body}, {"loop": {"times": 2, "do": [{"delay": 0.5}, _FAILS]}}, {"release": body["resource"]}],
+                "times": 2,
+                "wait": 0.5,
+                **ends,
+            }
+        },
+        st.sampled_from([{}, {"on_give_up": "other"}, {"until": "variables.count > 2"}]),
+        asking(),
+    ),
     st.just({"spawn": {"flow": "leaf", "count": 2, "wait": True}}),
     st.just({"spawn": "leaf"}),
     st.just({"signal": "go"}),

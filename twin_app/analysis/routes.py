@@ -74,6 +74,7 @@ class Routes:
         self.notes: dict[tuple[str, str], None] = {}
         self.first: dict[str, int] = {}
         self._labels: dict[tuple[str, str], int] = {}
+        self._retries = 0
         self._sizes: dict[str, set[float | None]] = {"batch": set(), "split": set()}
         rows = {name: self._lay(name, steps, f"flows.{name}") for name, steps in blueprint.flows.items()}
         self.first = {name: flow[0].node if flow else END for name, flow in rows.items()}
@@ -179,9 +180,13 @@ class Routes:
         elif node.verb == "loop":
             self._loop(flow, node, row, following)
         elif node.verb == "retry":
+            self._retries += 1
             self._link(flow, row.blocks[0], following)
+            self._retries -= 1
             node.routes = [(row.blocks[0][0].node, 1.0)]
             self.note(node.place, "how often it is tried again is not known: taken as once")
+        elif node.verb == "fail":
+            self._fail(node, following)
         elif node.verb == "wait_any":
             node.routes = [(self._target(flow, arm.go, following), 1.0 / len(body)) for arm in body]
             self.note(
@@ -230,6 +235,20 @@ class Routes:
             return bool(self.scope.value(condition))
         except NotKnown:
             return None
+
+    def _fail(self, node: Node, following: int) -> None:
+        """Those who fail leave. Inside a retry they try again, which is noted there."""
+        if self._retries:
+            return
+        body = node.body
+        share = 1.0 if body.probability is None else self._number(body.probability)
+        holds = True if body.when is None else self._holds(body.when)
+        if share is None or share > 1 or holds is None:
+            self.note(node.place, "how often it fails is not known: taken as never")
+            share = 0.0
+        elif not holds:
+            share = 0.0
+        node.routes = [(way, p) for way, p in ((END, share), (following, 1.0 - share)) if p > 0]
 
     def _loop(self, flow: str, node: Node, row: _Row, following: int) -> None:
         times = self._number(node.body.times) if node.body.times is not None else None

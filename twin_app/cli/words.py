@@ -75,6 +75,7 @@ _WORDS: dict[str, Callable[[str, Payload], str]] = {
     "entity-balked": lambda job, p: f"{job} does not join the queue at {p['resource']}: it is full",
     "entity-reneged": lambda job, p: f"{job} gives up waiting at {p['resource']}",
     "entity-failed": _failed,
+    "try-failed": lambda job, p: f"{job}: try {p['tries']} failed: {p['reason']}",
     "queue-growing": lambda _, p: f"the queue at {p['resource']} grows: {p['queue']} waiting",
     "observation-received": lambda _, p: f"reality was seen: {p['observations']} thing(s)",
     "divergence-measured": _divergence,

@@ -7,7 +7,7 @@ from models.check import every_step
 from models.flow import Step as StepModel
 from twin_app.kernel.own_steps import Call
 from twin_app.kernel.steps.base import Step
-from twin_app.kernel.steps.blocks import Loop, Retry
+from twin_app.kernel.steps.blocks import Fail, Loop, Retry
 from twin_app.kernel.steps.control import Emit, End, Go, Set, branch
 from twin_app.kernel.steps.family import Interrupt, Signal, Spawn
 from twin_app.kernel.steps.gather import Assemble, Batch, Gathering, Join, Split
@@ -17,6 +17,7 @@ from twin_app.kernel.steps.stock import get, put
 from twin_app.kernel.steps.wait import Delay, WaitAny, WaitFor
 
 if TYPE_CHECKING:
+    from twin_app.kernel.steps.blocks import BlockOwner
     from twin_app.kernel.twin import Twin
 
 
@@ -45,6 +46,7 @@ VERBS: dict[str, Callable[["Twin", "Place", Any], Step]] = {
     "interrupt": Interrupt,
     "loop": Loop,
     "retry": Retry,
+    "fail": Fail,
     "batch": Batch,
     "split": Split,
     "join": Join,
@@ -58,11 +60,15 @@ class Place:
     A labelled step keeps its streams when others are put before it.
     """
 
-    __slots__ = ("_program", "flow", "label", "number", "step")
+    __slots__ = ("_program", "around", "flow", "label", "number", "step")
 
     step: Step
 
-    def __init__(self, program: "Program", flow: str, number: str, label: str | None) -> None:
+    def __init__(
+        self, program: "Program", flow: str, number: str, label: str | None, around: tuple["BlockOwner", ...] = ()
+    ) -> None:
+        """`around`: the loops and retries that this place lies in, the outermost first."""
+        self.around = around
         self._program = program
         self.flow = flow
         self.number = number
@@ -79,11 +85,12 @@ class Place:
 
     def inner(self, name: str) -> "Place":
         """A place inside this one."""
-        return Place(self._program, self.flow, f"{self.label or self.number}.{name}", None)
+        return Place(self._program, self.flow, f"{self.label or self.number}.{name}", None, self.around)
 
-    def block(self, steps: list[StepModel], name: str) -> "Block":
-        """Steps inside this one. The owner says in its `connect` where they end."""
-        return Block(self._program.sequence(self.flow, steps, f"{self.label or self.number}.{name}."))
+    def block(self, steps: list[StepModel], name: str, owner: "BlockOwner | None" = None) -> "Block":
+        """Steps inside this one. The owner says in its `connect` where they end; given here, it hears when one of them fails."""
+        around = self.around if owner is None else (*self.around, owner)
+        return Block(self._program.sequence(self.flow, steps, f"{self.label or self.number}.{name}.", around))
 
     def extra(self, step: Any) -> Any:
         """A step that the blueprint does not name, made by the step of this place."""
@@ -145,11 +152,11 @@ class Program:
             step.link()
         self.gatherings = [step for step in self.steps if isinstance(step, Gathering)]
 
-    def sequence(self, flow: str, models: list[StepModel], prefix: str) -> list[Step]:
+    def sequence(self, flow: str, models: list[StepModel], prefix: str, around: tuple["BlockOwner", ...] = ()) -> list[Step]:
         """Make the steps of a flow, or of a block in it; not yet linked."""
         made: list[Step] = []
         for number, model in enumerate(models):
-            place = Place(self, flow, f"{prefix}{number}", model.label)
+            place = Place(self, flow, f"{prefix}{number}", model.label, around)
             step = self.add(VERBS[model.verb](self._twin, place, model.body))
             if model.label is not None:
                 self.labels[flow, model.label] = step
