@@ -1,7 +1,7 @@
 """What a blueprint must satisfy beyond its shape: every name used exists, every expression is one. All faults at once.
 
-The work is bounded, since a blueprint may come from anyone: at most PROBLEMS_MAX faults are looked for, and the nearest name
-to a wrong one is looked for among the first CANDIDATES_MAX.
+The work is bounded, since a blueprint may come from anyone: at most PROBLEMS_MAX faults are looked for, and the nearest name to
+a wrong one is looked for among the first CANDIDATES_MAX, for the first NEAREST_MAX wrong ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_MAX = 100
 CANDIDATES_MAX = 500
+NEAREST_MAX = 20
 
 Loc = tuple[str | int, ...]
 
@@ -79,6 +80,12 @@ class _Checker:
         self.blueprint = blueprint
         self.lost = lost
         self.labels: dict[str, None] = {}
+        self._looked_for = 0
+
+    def _nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """The nearest name, for the first wrong ones."""
+        self._looked_for += 1
+        return nearest(name, known) if self._looked_for <= NEAREST_MAX else None
 
     def run(self) -> Iterator[Problem]:
         blueprint = self.blueprint
@@ -300,20 +307,20 @@ class _Checker:
     # -- parts of steps
     def _known(self, loc: Loc, what: str, name: str, known: Iterable[str]) -> Iterator[Problem]:
         if name not in known and name not in self.lost:
-            yield Problem(loc, f"unknown-{what}", f"there is no {what} `{name}`", nearest(name, known))
+            yield Problem(loc, f"unknown-{what}", f"there is no {what} `{name}`", self._nearest(name, known))
 
     def _target(self, loc: Loc, target: str | None) -> Iterator[Problem]:
         places = (self.labels, self.blueprint.flows, RESERVED_TARGETS)
         if target is not None and target not in self.lost and not any(target in names for names in places):
             remedy = (
-                nearest(target, [name for names in places for name in sorted(names)])
+                self._nearest(target, [name for names in places for name in sorted(names)])
                 or "a target is a label of this flow, a flow, `next` or `end`"
             )
             yield Problem(loc, "unknown-target", f"there is no label or flow `{target}`", remedy)
 
     def _settable(self, loc: Loc, path: str) -> Iterator[Problem]:
         if path not in self._declared and self.lost.isdisjoint(path.split(".")):
-            yield Problem(loc, "unknown-path", f"there is no parameter `{path}`", nearest(path, self._declared))
+            yield Problem(loc, "unknown-path", f"there is no parameter `{path}`", self._nearest(path, self._declared))
 
     @cached_property
     def _declared(self) -> Mapping[str, Any]:
@@ -355,7 +362,7 @@ class _Checker:
             yield Problem(loc, "unknown-name", "`item` exists only in the filter of a get")
             return
         if root not in ROOTS:
-            remedy = nearest(root, [*sorted(ROOTS), *LITERALS]) or f"for the text write \"'{root}'\""
+            remedy = self._nearest(root, [*sorted(ROOTS), *LITERALS]) or f"for the text write \"'{root}'\""
             yield Problem(loc, "unknown-name", f"there is no name `{root}`", remedy)
             return
         if root == "now":
@@ -392,5 +399,5 @@ class _Checker:
             fields = parameters_of(distribution) if distribution is not None else ()
         if len(rest) != 2 or rest[1] not in fields:
             fields = sorted(fields)
-            remedy = (nearest(rest[1], fields) if len(rest) > 1 else None) or f"it has {', '.join(fields)}"
+            remedy = (self._nearest(rest[1], fields) if len(rest) > 1 else None) or f"it has {', '.join(fields)}"
             yield Problem(loc, "unknown-name", f"there is no `{'.'.join(parts)}`", remedy)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from io import StringIO
 from itertools import islice
+from math import inf
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from models.base import Model
 from models.blueprint import TRACE_MAX, Blueprint
-from models.check import nearest
+from models.check import NEAREST_MAX, nearest
 from models.distributions import DISTRIBUTIONS
 from models.errors import BlueprintError, TwinError
 from models.flow import STEPS, AnyStep
@@ -25,6 +26,7 @@ from models.salvage import problems_in_the_rest
 TEXT_LENGTH_MAX = 4_000_000
 NODES_MAX = 200_000
 DEPTH_MAX = 100
+FAULTS_MAX = 100
 
 
 def load_blueprint(text: str, *, source: str = "<string>", read: Callable[[str], str] | None = None) -> Blueprint:
@@ -145,21 +147,28 @@ _TEXTS = {
 
 
 def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> list[TwinError]:
-    """All faults: of the shape, and of names and expressions; those of what has the right shape too."""
+    """All faults: of the shape, and of names and expressions; those of what has the right shape too.
+
+    Bounded: after FAULTS_MAX faults of the shape the others are counted, and nothing else is looked at.
+    """
     found: list[TwinError] = []
-    items = error.errors(include_url=False)
+    count = error.error_count()
+    items = error.errors(include_url=False)[:FAULTS_MAX]
     if [item["type"] for item in items] == ["blueprint"]:
         items, problems = [], items[0]["ctx"]["problems"]
     else:
-        problems = problems_in_the_rest(plain, error) if isinstance(plain, dict) else []
+        problems = problems_in_the_rest(plain, error) if isinstance(plain, dict) and count <= FAULTS_MAX else []
     for loc, code, message, remedy in problems:
         found.append(TwinError(code, message, place=locate(document, tuple(loc), source), remedy=remedy))
-    for item in items:
+    for number, item in enumerate(items):
         name = _named(item["loc"])
         code, text = _TEXTS.get(item["type"], (item["type"].replace("_", "-"), "{message}"))
         message = text.format(name=name, message=_sentence(item, name))
-        remedy = _nearest_to(item, name)
+        remedy = _nearest_to(item, name) if number < NEAREST_MAX else None
         found.append(TwinError(code, message, place=locate(document, item["loc"], source), remedy=remedy))
+    if count > FAULTS_MAX:
+        remedy = "mend these first"
+        found.append(TwinError("more-faults", f"and {count - FAULTS_MAX:,} faults more", place=source, remedy=remedy))
     return found
 
 
@@ -187,10 +196,10 @@ def _nearest_to(item: Any, name: str) -> str | None:
     return None
 
 
-def _position(fault: TwinError) -> tuple[int, int]:
-    """Line and column of a fault's place."""
+def _position(fault: TwinError) -> tuple[float, float]:
+    """Line and column of a fault's place; what has none comes last."""
     _, line, column = f"::{fault.place}".rsplit(":", 2)
-    return (int(line), int(column)) if line.isdigit() and column.isdigit() else (0, 0)
+    return (int(line), int(column)) if line.isdigit() and column.isdigit() else (inf, inf)
 
 
 def _sentence(item: Any, name: str) -> str:

@@ -3,9 +3,9 @@
 import pytest
 
 from models.blueprint import Arrival, Blueprint, Resource, Time
-from models.check import every_step
+from models.check import NEAREST_MAX, every_step
 from models.errors import BlueprintError
-from models.load import load_blueprint
+from models.load import FAULTS_MAX, load_blueprint
 
 FAULTY = """\
 twin: T
@@ -86,6 +86,17 @@ flows:
     codes = [fault.code for fault in caught.value.errors]
     assert codes.count("unknown-target") == 1
     assert [fault.message for fault in caught.value.errors if "`lost`" in fault.message] == []
+
+
+def test_a_flood_of_faults_is_counted_not_listed():
+    """The first faults in full, the nearest name to the first of them, and how many more there are."""
+    text = "twin: T\nservices:\n" + "".join(f"  s{number}: {{constnt: 1}}\n" for number in range(150))
+    with pytest.raises(BlueprintError) as caught:
+        load_blueprint(text)
+    *told, more = caught.value.errors
+    assert [fault.code for fault in told] == ["unknown-distribution"] * FAULTS_MAX
+    assert [fault.remedy for fault in told].count("did you mean `constant`?") == NEAREST_MAX
+    assert (more.code, more.message, more.place) == ("more-faults", "and 50 faults more", "<string>")
 
 
 def test_a_csv_that_cannot_be_read_does_not_hide_the_rest():

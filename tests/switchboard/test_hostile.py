@@ -15,8 +15,8 @@ from tests.switchboard.test_parse import FIELD_NAMES, FIELD_VALUES, avro, read_a
 from twin_app.switchboard import LiveTwin, Source, blueprint_of, flatten, parse
 
 MEGABYTE = 1_048_576
-SECONDS_MAX = 15.0
-"""Of CPU: far more than any of these takes, far less than what grows with the square of its size."""
+SECONDS_MAX = 6.0
+"""Of CPU: five times what the slowest of these takes, and less than what grows with the square of its size."""
 
 
 def outcome(live: LiveTwin, value: bytes | None, key: bytes | None = b"Line_A") -> str:

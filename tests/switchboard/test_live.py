@@ -145,6 +145,16 @@ def test_a_future_command_does_not_act_early_nor_late():
     assert changes_of(live) == [(5.5, "resources.b.capacity", 0, source(7))]
 
 
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_going_on_for_ever_does_not_miss_an_end(scheduled):
+    live = LiveTwin.register(Blueprint(twin=TWIN, flows={"make": [{"delay": 2.0}]}, variables={"x": 0}))
+    send(live, 0.0, Spawn(twin=TWIN, flow="make"))
+    if scheduled:
+        send(live, 0.0, Set(twin=TWIN, path="variables.x", value=1, at=5))
+    assert live.advance(math.inf)
+    assert (live.now, live.wip, live.next_time) == (5.0 if scheduled else 2.0, 0, math.inf)
+
+
 def test_a_calendar_instant_does_not_mean_another_simulation_time():
     blueprint = load_blueprint(LINE.replace("{unit: minutes}", "{unit: minutes, factor: 0.5, start: 2026-11-22T09:00:00Z}"))
     live = LiveTwin.register(blueprint)

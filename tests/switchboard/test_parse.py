@@ -135,7 +135,7 @@ def test_a_command_for_another_twin_than_its_key_is_not_applied_to_either():
 def test_a_bad_record_is_not_accepted_nor_a_crash(value, code):
     started = time.process_time()
     assert refused(value, avro=read_avro).code == code
-    assert time.process_time() - started < 10.0
+    assert time.process_time() - started < 1.0
 
 
 def test_an_unknown_field_is_not_ignored():

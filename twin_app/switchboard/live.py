@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import Any, NamedTuple
 
 import orjson
@@ -152,13 +153,13 @@ class LiveTwin:
     def advance(self, until: float, *, inclusive: bool = True, budget: int | None = None) -> bool:
         """Run calendar entries and scheduled commands up to `until`, in order; the commands due at `until` too.
 
-        Calendar entries at `until` itself are left if not `inclusive`. With a `budget`, stop after so many steps and return
-        False: call again. How the way is sliced never changes results.
+        Calendar entries at `until` itself are left if not `inclusive`. Infinity: until nothing is left to do. With a `budget`,
+        stop after so many steps and return False: call again. How the way is sliced never changes results.
         """
         left = budget
-        while self.schedule.next_time <= until:
+        while (due_at := self.schedule.next_time) <= until and due_at < inf:
             executed = self.twin.executed
-            if not self.twin.advance(self.schedule.next_time, inclusive=False, budget=left):
+            if not self.twin.advance(due_at, inclusive=False, budget=left):
                 return False
             self._run_due(self.schedule.pop())
             if left is not None:

@@ -26,8 +26,9 @@ def blueprint_of(command: Register) -> Blueprint:
     except ValidationError as error:
         faults = explain(error, document)
         shown = "; ".join(str(fault) for fault in faults[:ERRORS_SHOWN_MAX])
+        number = error.error_count() if faults[-1].code == "more-faults" else len(faults)
         raise Rejected(
-            "bad-blueprint", f"{len(faults)} fault(s): {shown}"[:MESSAGE_CHARS_MAX], remedy="try it with `twin check`"
+            "bad-blueprint", f"{number} fault(s): {shown}"[:MESSAGE_CHARS_MAX], remedy="try it with `twin check`"
         ) from None
     except RecursionError:
         raise Rejected("bad-blueprint", "the blueprint is nested too deeply") from None
