@@ -73,7 +73,9 @@ def campaign(
     failures: list[Outcome] = []
     hits: Counter[str] = Counter()
     started, done = time.monotonic(), 0
+    gc.collect()
     gc.disable()  # the runs make many small cycles; collected between runs, in one go
+    gc.freeze()  # and all that was there before them is not gone through each time
     tuned = partitions.settle_memory, partitions.await_many_objects
     partitions.settle_memory = partitions.await_many_objects = lambda: None  # the collector is this process's, not a worker's
     try:
@@ -92,6 +94,7 @@ def campaign(
                 break
     finally:
         partitions.settle_memory, partitions.await_many_objects = tuned
+        gc.unfreeze()
         gc.enable()
     return failures, hits, done
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Coroutine, Sequence
+from functools import cache
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -280,5 +281,10 @@ class World:
 
 
 def _settings(plan: Plan) -> Settings:
-    fixed = {"session_timeout_s": 1.5, "request_timeout_s": 5.0}
-    return load_settings({}, app_id=APP, partitions=plan.partitions, **fixed, **plan.settings)
+    return _usual_settings().model_copy(update={"partitions": plan.partitions, **plan.settings})
+
+
+@cache
+def _usual_settings() -> Settings:
+    """Read once: it takes as long as a tenth of a simulation."""
+    return load_settings({}, app_id=APP, session_timeout_s=1.5, request_timeout_s=5.0)
