@@ -25,7 +25,7 @@ OTHERS = """
 """
 MUST_HAPPEN = [*(f"crash-{point}" for point in CRASHES.split()), *OTHERS.split()]
 """A fault that never happens is not tested."""
-ENOUGH_RUNS = 200
+ENOUGH_RUNS = 300
 """From so many on, each of them does."""
 
 

@@ -26,6 +26,7 @@ from twin_app.streaming.errors import TransactionLost
 from twin_app.streaming.failpoints import Failpoints
 from twin_app.streaming.hosting import Host, Hosting
 from twin_app.streaming.intake import Intake
+from twin_app.streaming.memory import undisturbed
 from twin_app.streaming.replay import CLOCK_OFFSET_KEY, ConfigLog, Replay, clock_offset_of, clock_offset_row
 from twin_app.streaming.status import BEHIND_S, IntakeStatus, PartitionStatus, Progress, Reason, State, Waiting, Why
 from twin_app.streaming.store import PartitionStore
@@ -99,7 +100,8 @@ class PartitionDriver:
         self.state = State.REPLAYING
         rows = {table: store.rows(self.partition) for table, (store, _) in self._stores.items()}
         clock_start = clock_offset_of(rows[CHECKPOINT_TABLE].pop(CLOCK_OFFSET_KEY, None))
-        self.host = self._hosting.open(self.partition, rows)
+        with undisturbed():
+            self.host = self._hosting.open(self.partition, rows)
         replay = self._replay = Replay(self.partition, self.settings, self._resolve, self._surroundings)
         await replay.run(self.host, clock_start)
         self._failpoints.hit("replayed")

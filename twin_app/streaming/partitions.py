@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -16,6 +15,7 @@ from twin_app.settings import Settings
 from twin_app.streaming.driver import CLOSE_TIMEOUT_S, PartitionDriver
 from twin_app.streaming.errors import EXIT_CYCLE_FAILED, EXIT_TRANSACTIONS_FAIL, TransactionLost
 from twin_app.streaming.hosting import Hosting
+from twin_app.streaming.memory import await_many_objects, settle_memory
 from twin_app.streaming.status import PartitionStatus, Progress, Reason
 from twin_app.streaming.store import PartitionStore
 from twin_app.streaming.surroundings import Surroundings, loop_s
@@ -26,10 +26,6 @@ LOST_IN_A_ROW_MAX = 10
 """Transactions lost without one commit in between, after which the process ends."""
 REJOIN_DELAY_S = 1.0
 """Pause before the group is joined anew, so that a lasting fault does not become a storm of rebalances."""
-
-YOUNG_OBJECTS_MAX = 50_000
-"""New objects after which the collector looks for cycles among them. A cycle of a partition makes tens of thousands that live
-until its commit; looked at every 700 objects, as Python does by itself, most are looked at in vain, and again and again."""
 
 log = structlog.get_logger(__name__)
 
@@ -176,15 +172,3 @@ class Partitions:
 
 def _position(driver: PartitionDriver) -> str:
     return str(driver.host.position) if driver.host else "not open"
-
-
-def await_many_objects() -> None:
-    """A recovery makes a state of any size, none of it garbage: the usual looks at it would take as long as the recovery."""
-    gc.set_threshold(YOUNG_OBJECTS_MAX, 20, 20)
-
-
-def settle_memory() -> None:
-    """What is here now stays: the collector need not go through libraries, blueprints and recovered twins again and again."""
-    gc.unfreeze()  # what an earlier assignment left behind goes
-    gc.collect()
-    gc.freeze()
