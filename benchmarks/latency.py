@@ -50,7 +50,7 @@ async def answers_of(reader: AIOKafkaConsumer, topic: str, partitions: int) -> N
 
 
 async def measure(stage: Stage, rounds: int, quick: bool) -> list[Figure]:
-    asks = 20 if quick else 60
+    asks = 20 if quick else 150  # of fewer, the worst alone would be the p99
     plant = Plant(stage, "latency", partitions=4)
     await registered(plant)
     plant.start(0)
