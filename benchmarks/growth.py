@@ -101,6 +101,8 @@ def twins(rounds: int, many: int) -> list[Figure]:
     idle_bytes = (resident_bytes() - before) / many
     rows_bytes = crowded.checkpoint_bytes() / many
     gc.freeze()  # as a worker does
+    for partition in (alone, crowded):
+        partition.command_us("twin000000", 2_000)  # with the vitals of those that have just been registered
     for _ in range(rounds):
         few_us.append(alone.command_us("twin000000", 2_000))
         many_us.append(crowded.command_us("twin000000", 2_000))

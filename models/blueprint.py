@@ -181,13 +181,16 @@ class Limits(Model):
     steps_per_instant: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
 class Blueprint(Model):
     """A twin's blueprint. All times are in `time.unit`; every random draw follows from `seed`."""
 
     twin: TwinName
     description: Annotated[str, Field(max_length=10_000)] | None = None
     time: Time = Time()
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
     variables: dict[Name, Json] = Field(default_factory=dict, max_length=NAMES_MAX)
     resources: dict[Name, Resource] = Field(default_factory=dict, max_length=NAMES_MAX)
     containers: dict[Name, Container] = Field(default_factory=dict, max_length=NAMES_MAX)

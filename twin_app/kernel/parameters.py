@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from models.blueprint import CAPACITY_MAX
 from models.errors import Rejected
 from models.parameters import Declared, declared
+from models.sharing import shared
 from twin_app.kernel.emission import Value
 from twin_app.kernel.entity import Entity
 from twin_app.kernel.live import (
@@ -31,7 +32,7 @@ class ParameterBoard:
 
     def __init__(self, twin: "Twin") -> None:
         self._twin = twin
-        self._declared: dict[str, Declared] = declared(twin.blueprint)
+        self._declared: dict[str, Declared] = shared(declared, twin.blueprint)
         self._owners = _owners(twin)
         self._slots: dict[str, tuple[Owner, str, str]] = {}
         """Path -> its owner, the owner's name and that of the owner's field."""

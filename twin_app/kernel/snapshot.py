@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from models.blueprint import Blueprint
 from models.errors import CheckpointError
+from models.sharing import blueprint_from
 from twin_app.kernel.calendar import NORMAL, URGENT, Entry
 from twin_app.kernel.entity import Entity
 
@@ -71,7 +71,7 @@ def put_back(twin: "Twin", data: dict[str, Any], events: bool) -> "Twin":
 
 
 def _fill(twin: "Twin", data: dict[str, Any], events: bool) -> "Twin":
-    twin._build(Blueprint.model_validate(data["blueprint"]), events)
+    twin._build(blueprint_from(data["blueprint"]), events)
     twin.now = twin.calendar.environment._now = data["now"]
     twin.seq = data["seq"]
     twin.executed = data["executed"]

@@ -1,4 +1,4 @@
-"""When Python's garbage collector looks, and at what: not at what is known to live (docs/decisions/0072, 0100)."""
+"""When Python's garbage collector looks, and at what: not at what is known to live (docs/decisions/0072, 0101)."""
 
 from __future__ import annotations
 

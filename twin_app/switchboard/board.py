@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from models.blueprint import Blueprint
 from models.errors import CheckpointError, Rejected
 from models.events import SourceOffset
+from models.sharing import shared
 from twin_app.switchboard.casting import cast
 from twin_app.switchboard.nearest import nearest_path
 from twin_app.switchboard.parameters import Parameter, check_distribution, distribution_at, flatten
@@ -44,19 +45,37 @@ class Mark(NamedTuple):
 UNCHANGED = Mark()
 
 
+class _Relations(NamedTuple):
+    """The paths; `members`: by the part before the last dot; `bounded_by`: path -> the one that it bounds; `related`: those whose
+    value is bounded by others', or bounds them."""
+
+    parameters: dict[str, Parameter]
+    members: dict[str, list[str]]
+    bounded_by: dict[str, str]
+    related: frozenset[str]
+
+
+def _relations(blueprint: Blueprint) -> _Relations:
+    parameters = flatten(blueprint)
+    members: dict[str, list[str]] = {}
+    for path in parameters:
+        members.setdefault(path.rpartition(".")[0], []).append(path)
+    bounded_by = {p.high_path: p.path for p in parameters.values() if p.high_path is not None}
+    related = {p.path for p in parameters.values() if p.high_path is not None} | set(bounded_by)
+    for group, paths in members.items():
+        if len(paths) > 1 and group.startswith(("services.", "arrivals.")):
+            related.update(paths)
+    return _Relations(parameters, members, bounded_by, frozenset(related))
+
+
 class Board:
     """The typed paths of one twin. `read` gives a path's present value."""
 
     def __init__(self, blueprint: Blueprint, read: Callable[[str], Any]) -> None:
         self.blueprint = blueprint
-        self.parameters: dict[str, Parameter] = flatten(blueprint)
         self._read = read
         self._marks: dict[str, Mark] = {}
-        self._members: dict[str, list[str]] = {}
-        for path in self.parameters:
-            self._members.setdefault(path.rpartition(".")[0], []).append(path)
-        self._bounded_by = {p.high_path: p.path for p in self.parameters.values() if p.high_path is not None}
-        self._related = frozenset(path for path in self.parameters if self._has_relations(path))
+        self.parameters, self._members, self._bounded_by, self._related = shared(_relations, blueprint)
 
     def value(self, path: str) -> Any:
         """The present value of a path. Raises Rejected (`unknown-path`)."""
@@ -145,12 +164,6 @@ class Board:
             path=path,
             remedy=f"did you mean {near!r}?" if near else f"list its paths with `twin check`: it has {len(self.parameters):,}",
         )
-
-    def _has_relations(self, path: str) -> bool:
-        """Whether the path is bounded by others' values, or they by its."""
-        if self.parameters[path].high_path is not None or path in self._bounded_by:
-            return True
-        return path.startswith(("services.", "arrivals.")) and len(self._members[path.rpartition(".")[0]]) > 1
 
     def _check_together(self, new: Mapping[str, Any]) -> None:
         """Bounds between paths, over all the changes at once."""

@@ -12,6 +12,7 @@ from models.blueprint import Blueprint
 from models.commands import Register
 from models.errors import Rejected
 from models.load import explain
+from models.sharing import blueprint_from
 from twin_app.switchboard.timescale import TimeScale, to_epoch_ms
 
 ERRORS_SHOWN_MAX = 20
@@ -22,7 +23,7 @@ def blueprint_of(command: Register) -> Blueprint:
     """The blueprint that a `register` command carries. Raises Rejected (`bad-blueprint`, `key-mismatch`)."""
     document = {"twin": command.twin, **command.blueprint}
     try:
-        blueprint = Blueprint.model_validate(document)
+        blueprint = blueprint_from(document)
     except ValidationError as error:
         faults = explain(error, document)
         shown = "; ".join(str(fault) for fault in faults[:ERRORS_SHOWN_MAX])
