@@ -20,8 +20,11 @@ _LOOSE = ("faust", "mode", "aiokafka", "asyncio", "kafka")
 _ROUTINE = ("got error produce response", "because it is rebalancing")
 """Part of normal work: sends that the client repeats until they succeed (the commit that waits reports one that does not),
 and members that come and go."""
-_LEFT_BEHIND = ("never retrieved", "was destroyed but it is pending", "messageaccumulator")
-"""What Python says of the futures and tasks of a client that was given up; why it was, has been told by whoever did that."""
+_LEFT_BEHIND = ("never retrieved", "was destroyed but it is pending", "messageaccumulator", "unclosed aiokafka")
+"""What Python says of the futures and tasks of a client that was given up; why it was, has been told by whoever did that.
+A connection that opens while its client is being closed is left to the collector by the library."""
+_ALREADY_AWAITED = "cannot reuse already awaited coroutine"
+"""What becomes of the reader of such a connection."""
 _OUT_OF_REACH = ("unable", "connect", "coordinator", "heartbeat", "not ready", "cannot send", "could not send", "metadata")
 
 log = structlog.get_logger("twin_app.streaming.broker")
@@ -72,8 +75,11 @@ def _error(record: logging.LogRecord) -> BaseException | None:
 
 
 def _left_behind(record: logging.LogRecord, text: str) -> bool:
-    of_a_client = isinstance(_error(record), KafkaError) or "aiokafka" in text
-    return record.name == "asyncio" and of_a_client and any(word in text.lower() for word in _LEFT_BEHIND)
+    error, text = _error(record), text.lower()
+    if record.name.startswith("aiokafka"):
+        return isinstance(error, RuntimeError) and str(error) == _ALREADY_AWAITED
+    of_a_client = isinstance(error, KafkaError) or "aiokafka" in text
+    return record.name == "asyncio" and of_a_client and any(word in text for word in _LEFT_BEHIND)
 
 
 def configure(settings: Settings) -> None:
