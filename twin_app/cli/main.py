@@ -28,6 +28,7 @@ VERBS = {
         "broker",
         "worker",
         "send",
+        "feed",
         "watch",
         "paths",
         "schema",
