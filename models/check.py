@@ -38,7 +38,8 @@ class Problem:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """ "did you mean ...", or None if nothing among the first CANDIDATES_MAX is near."""
-    found = get_close_matches(name, list(islice(known, CANDIDATES_MAX)), n=1, cutoff=0.6)
+    pool = list(islice(known, CANDIDATES_MAX))
+    found = get_close_matches(name, pool, n=1, cutoff=0.6) or [one for one in pool if len(name) > 2 and one.startswith(name)]
     return f"did you mean `{found[0]}`?" if found else None
 
 

@@ -73,7 +73,8 @@ def parse(text: str) -> Parsed:
     except (simpleeval.InvalidExpression, RecursionError, MemoryError):
         raise ExpressionError("bad-expression", f"`{_short(text)}` is not an expression") from None
     if not isinstance(statement, ast.Expr):
-        raise ExpressionError("bad-expression", f"`{_short(text)}` is a statement, not an expression", remedy="compare with ==")
+        remedy = "compare with ==" if "=" in text else None
+        raise ExpressionError("bad-expression", f"`{_short(text)}` is a statement, not an expression", remedy=remedy)
     _check_nodes(statement.value, text)
     return Parsed(text, statement.value, tuple(_references(statement.value)))
 

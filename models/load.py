@@ -86,7 +86,14 @@ def _read_traces(plain: Any, read: Callable[[str], str], document: Any, source: 
             arrival["trace"] = [
                 {"at": float(row.pop("at")), "attributes": {key: _cell(value) for key, value in row.items()}} for row in rows
             ]
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        except (OSError, TwinError) as error:
+            reason = (
+                error.message if isinstance(error, TwinError) else f"cannot be read: {(error.strerror or str(error)).lower()}"
+            )
+            message = f"`{file}` {reason}"
+            faults.append(TwinError("bad-csv", message, place=locate(document, ("arrivals", name, "csv"), source)))
+            arrival["trace"] = [{"at": 0.0}]
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
             message = f"`{file}` is not a CSV with a column `at`: {type(error).__name__}: {error}"
             faults.append(TwinError("bad-csv", message, place=locate(document, ("arrivals", name, "csv"), source)))
             arrival["trace"] = [{"at": 0.0}]
@@ -143,6 +150,9 @@ _TEXTS = {
     "missing": ("missing-field", "the field `{name}` is missing"),
     "unknown_step": ("unknown-step", "{message}"),
     "unknown_distribution": ("unknown-distribution", "{message}"),
+    "model_type": ("not-a-mapping", "`{name}` is a mapping of fields"),
+    "dict_type": ("not-a-mapping", "`{name}` is a mapping"),
+    "list_type": ("not-a-list", "`{name}` is a list"),
 }
 
 
@@ -164,7 +174,7 @@ def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> 
         name = _named(item["loc"])
         code, text = _TEXTS.get(item["type"], (item["type"].replace("_", "-"), "{message}"))
         message = text.format(name=name, message=_sentence(item, name))
-        remedy = _nearest_to(item, name) if number < NEAREST_MAX else None
+        remedy = _remedy(item, name, plain) if number < NEAREST_MAX else None
         found.append(TwinError(code, message, place=locate(document, item["loc"], source), remedy=remedy))
     if count > FAULTS_MAX:
         remedy = "mend these first"
@@ -172,28 +182,50 @@ def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> 
     return found
 
 
-_TAGS = frozenset({"number", "expression", "distribution", "value"})
+_TAGS = frozenset({"number", "expression", "distribution", "value", "action"})
 """What pydantic adds to a location to say which member of a union it is about."""
 
 
 def _named(loc: tuple[str | int, ...]) -> str:
     """What a location ends at, in the words of the document."""
     named = loc[:-1] if len(loc) > 1 and loc[-1] in _TAGS else loc
+    if len(named) > 1 and isinstance(named[-1], int):
+        return f"{named[-2]}.{named[-1]}"
     return str(named[-1]) if named else ""
 
 
-def _nearest_to(item: Any, name: str) -> str | None:
-    """The valid name nearest to what was written."""
+FIELDS_SHOWN_MAX = 12
+
+
+def _remedy(item: Any, name: str, plain: Any) -> str | None:
+    """The valid name nearest to what was written, or those that there are."""
     if item["type"] == "extra_forbidden":
-        return nearest(name, _fields_beside(item["loc"]))
+        if name == "csv" and item["loc"][0] == "arrivals":
+            return "files are read by `twin check`, `twin run` and `twin send`; in a command give the `trace`"
+        fields = _fields_beside(item["loc"])
+        shown = f"there is {', '.join(fields)}" if 0 < len(fields) <= FIELDS_SHOWN_MAX else None
+        return nearest(name, fields) or shown
+    if item["type"] == "unknown_step" and isinstance(item["input"], dict) and len(item["input"]) > 1:
+        return "begin each step with a `-` of its own"
     known = {"unknown_step": STEPS, "unknown_distribution": DISTRIBUTIONS}.get(item["type"])
     if known is not None and isinstance(item["input"], dict):
-        for key in list(item["input"])[:10]:
+        written = _at(plain, item["loc"][:-1]) if item["loc"][-1] == "action" else None  # a misspelled verb looks like a label
+        for key in [*(written if isinstance(written, dict) else ()), *item["input"]][:10]:
             if isinstance(key, str) and (found := nearest(key, known)):
                 return found
     if item["type"] == "literal_error" and isinstance(item["input"], str):
         return nearest(item["input"], re.findall(r"'([^']*)'", item["ctx"]["expected"]))
     return None
+
+
+def _at(plain: Any, loc: tuple[str | int, ...]) -> Any:
+    """What a plain document has there; None where nothing is."""
+    for part in loc:
+        if isinstance(plain, dict):
+            plain = plain.get(part)
+        else:
+            plain = plain[part] if isinstance(plain, list) and isinstance(part, int) and part < len(plain) else None
+    return plain
 
 
 def _position(fault: TwinError) -> tuple[float, float]:

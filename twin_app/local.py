@@ -142,7 +142,8 @@ def read_blueprint(blueprint: str | Path | Document | Blueprint, seed: int | Non
     if isinstance(blueprint, str) and "\n" not in blueprint and "{" not in blueprint:
         blueprint = Path(blueprint)
     if isinstance(blueprint, Path):
-        found = load_blueprint(_text(blueprint), source=str(blueprint))
+        folder = blueprint.parent
+        found = load_blueprint(_text(blueprint), source=str(blueprint), read=lambda name: _text(folder / name))
     elif isinstance(blueprint, str):
         found = load_blueprint(blueprint)
     elif isinstance(blueprint, Blueprint):

@@ -104,3 +104,29 @@ def test_an_alias_does_not_become_a_huge_command() -> None:
     bomb = "- &a [x, x]\n" + "".join(f"- &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(20))
     with pytest.raises(Exception, match="anchors and aliases"):
         read_commands(bomb)
+
+
+def test_a_recorded_trace_is_found_beside_its_blueprint(twin, tmp_path: Path) -> None:
+    blueprint = tmp_path / "replayed.yaml"
+    blueprint.write_text("twin: T\narrivals: {orders: {csv: orders.csv, flow: f}}\nflows: {f: [{delay: entity.size}]}\n")
+    missing = twin("check", blueprint)
+    assert missing.exit_code == 2
+    assert f"{blueprint}:2:21: `orders.csv` cannot be read: no such file or directory" in missing.stderr
+    (tmp_path / "orders.csv").write_text("at,size\n1,2\n2.5,4\n")
+    assert twin("check", blueprint).exit_code == 0
+    summary = orjson.loads(twin("run", blueprint, "--until", 10, "--quiet", "--json").stdout)["summary"]
+    assert summary["flows"] == {"f": {"finished": 2, "time_in_system_mean": 3.0}}
+
+
+@pytest.mark.parametrize(
+    ("flow", "told"),
+    [
+        ("{proces: {resource: m}}", "(did you mean `process`?)"),
+        ("{delay: 3, go: end}", "(begin each step with a `-` of its own)"),
+        ("{delay: }", "`delay` is a mapping of fields"),
+        ("{delay: {erlang: {shape: 3, mean: 2}}}", "(there is stages, mean)"),
+    ],
+)
+def test_a_mistake_of_writing_is_answered_in_the_words_of_the_language(twin, tmp_path: Path, flow: str, told: str) -> None:
+    (tmp_path / "b.yaml").write_text(f"twin: T\nflows: {{f: [{flow}]}}\n")
+    assert told in twin("check", tmp_path / "b.yaml").stderr

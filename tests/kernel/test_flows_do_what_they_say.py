@@ -66,6 +66,24 @@ def test_labels_inside_blocks_can_be_reached():
     assert times(run({"f": flow}, [(0.0, "spawn", "f")]), "done") == [3]
 
 
+def test_a_loop_that_was_left_begins_anew():
+    out = [{"emit": "round"}, {"branch": [{"when": "variables.laps == 0", "go": "out"}]}]
+    flow = [
+        {"again": {"loop": {"times": 3, "do": [{"loop": {"times": 2, "do": out}}]}}},
+        {"go": "end"},
+        {"out": {"set": {"variables.laps": 1}}},
+        {"delay": 1},
+        {"go": "again"},
+    ]
+    assert times(run({"f": flow}, [(0.0, "spawn", "f")], variables={"laps": 0}), "round") == [0, *[1] * 6]
+
+
+def test_going_to_the_loop_itself_is_its_next_round():
+    flow = [{"again": {"loop": {"times": 3, "do": [{"emit": "round"}, {"delay": 1}, {"go": "again"}]}}}, {"emit": "done"}]
+    play = run({"f": flow}, [(0.0, "spawn", "f")])
+    assert (times(play, "round"), times(play, "done")) == ([0, 1, 2], [3])
+
+
 @pytest.mark.parametrize(("good_at", "outcome", "at"), [(2, "worked", 7), (9, "gave-up", 13)])
 def test_retry_pauses_and_gives_up(good_at: int, outcome: str, at: float):
     flows = {

@@ -15,11 +15,10 @@ from rich.live import Live
 from models.commands import Forecast
 from models.errors import TwinError
 from models.forecasts import ForecastRecord
-from models.load import load_blueprint
 from twin_app import local
 from twin_app.cli import connect, output
 from twin_app.cli.forecast_view import view, write_png
-from twin_app.cli.reading import read_text, source_name
+from twin_app.cli.reading import read_blueprint
 from twin_app.forecast import InlineCrew, answers, asked_by
 from twin_app.settings import Settings
 from twin_app.switchboard import LiveTwin, read_command
@@ -86,7 +85,7 @@ async def ahead_of_blueprint(
     path: Path, begin: str | None, horizon: str, scenarios: Mapping[str, Any], seed: int | None
 ) -> AsyncIterator[dict[str, Any]]:
     """The forecast of a twin that is run from its blueprint to a simulation time, here and without a broker. Raises TwinError."""
-    blueprint = load_blueprint(read_text(path), source=source_name(path))
+    blueprint = read_blueprint(path)
     if seed is not None:
         blueprint = blueprint.model_copy(update={"seed": seed})
     twin = local.start(blueprint).twin

@@ -13,7 +13,7 @@ from models.load import load_blueprint
 from twin_app.cli import output
 from twin_app.cli.command_file import holds_commands, read_commands
 from twin_app.cli.output import ExitCode
-from twin_app.cli.reading import read_text, source_name
+from twin_app.cli.reading import files_beside, read_text, source_name
 
 
 def check(
@@ -50,7 +50,7 @@ def _look(path: Path) -> dict[str, Any]:
     if holds_commands(text):
         commands = read_commands(text, source=source)
         return {"about": f"{len(commands)} commands", "commands": len(commands)}
-    blueprint = load_blueprint(text, source=source)
+    blueprint = load_blueprint(text, source=source, read=files_beside(source))
     return {"about": _about(blueprint), "twin": blueprint.twin}
 
 

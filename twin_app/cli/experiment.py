@@ -19,12 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from models.blueprint import Blueprint
 from models.errors import TwinError
-from models.load import load_blueprint
 from twin_app.analysis import trial
 from twin_app.analysis.experiment import REPLICATIONS_MAX, Estimate, Figures, Point, Result, full_factorial, results
 from twin_app.cli import output
 from twin_app.cli.options import Json
-from twin_app.cli.reading import read_text, source_name
+from twin_app.cli.reading import read_blueprint
 
 PROCESSES_MAX = 64
 
@@ -61,7 +60,7 @@ def experiment(
     as_json: Json = False,
 ) -> None:
     """Run a blueprint again and again, with other values if asked: means and differences with 95 % intervals."""
-    blueprint = load_blueprint(read_text(file), source=source_name(file))
+    blueprint = read_blueprint(file)
     warm = warm_up if warm_up is not None else blueprint.statistics.warm_up
     if not (isfinite(until) and 0 <= warm < until):
         raise TwinError(

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from models.load import load_blueprint
 from twin_app.analysis import Explanation
 from twin_app.analysis import explain as explained
 from twin_app.cli import output
 from twin_app.cli.options import Json
-from twin_app.cli.reading import read_text, source_name
+from twin_app.cli.reading import read_blueprint
 
 
 def explain(
@@ -20,7 +19,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say from the blueprint alone, by queueing theory, how busy each resource will be, who will wait, and what the limit is."""
-    found = explained(load_blueprint(read_text(file), source=source_name(file)))
+    found = explained(read_blueprint(file))
     if as_json:
         output.put_json(found.as_fields())
         return

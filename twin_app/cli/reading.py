@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from models.blueprint import Blueprint
 from models.errors import TwinError
+from models.load import load_blueprint
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 """Longest file that is read; a blueprint has its own, lower limit."""
@@ -30,6 +33,18 @@ def read_text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TwinError("unreadable-file", f"is not UTF-8 text ({error})", place=str(path), remedy="save it as UTF-8") from error
+
+
+def read_blueprint(path: Path) -> Blueprint:
+    """The blueprint in a file, with the files that it names. Raises BlueprintError, TwinError `unreadable-file`."""
+    source = source_name(path)
+    return load_blueprint(read_text(path), source=source, read=files_beside(source))
+
+
+def files_beside(source: str) -> Callable[[str], str]:
+    """Reads the files that a blueprint names: from its own folder; for one from stdin, from here."""
+    folder = Path(source).parent
+    return lambda name: read_text(folder / name)
 
 
 def source_name(path: Path) -> str:

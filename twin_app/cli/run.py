@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +15,11 @@ from rich.text import Text
 from models.blueprint import Blueprint
 from models.commands import Command
 from models.errors import TwinError
-from models.load import load_blueprint
 from twin_app import local
 from twin_app.cli import output
 from twin_app.cli.command_file import Written, read_commands
 from twin_app.cli.options import Json
-from twin_app.cli.reading import read_text, source_name
+from twin_app.cli.reading import read_blueprint, read_text, source_name
 from twin_app.cli.words import described, style_of
 from twin_app.switchboard import Event
 
@@ -68,7 +67,7 @@ def run(
 
 
 def _blueprint(path: Path, seed: int | None) -> Blueprint:
-    blueprint = load_blueprint(read_text(path), source=source_name(path))
+    blueprint = read_blueprint(path)
     return blueprint if seed is None else blueprint.model_copy(update={"seed": seed})
 
 
@@ -151,6 +150,7 @@ def _summarise(begun: local.Run, count: int, as_json: bool) -> None:
     unit = twin.blueprint.time.unit
     jobs = {"created": twin.created, **twin.outcomes, "in_progress": live.wip}
     resources = {name: resource.statistics() for name, resource in twin.resources.items()}
+    flows = {name: flow.figures() for name, flow in twin.flow_statistics.items() if flow.finished}
     if as_json:
         output.put_json(
             {
@@ -160,6 +160,7 @@ def _summarise(begun: local.Run, count: int, as_json: bool) -> None:
                     "unit": unit,
                     "events": count,
                     "jobs": jobs,
+                    "flows": flows,
                     "resources": resources,
                 }
             }
@@ -181,3 +182,15 @@ def _summarise(begun: local.Run, count: int, as_json: bool) -> None:
             for name, figures in resources.items()
         ]
         output.table(rows, rows[0])
+    if flows and twin.blueprint.statistics.quantiles:
+        rows = [
+            {"flow": name, "finished": figures["finished"]}
+            | {f"{what} ({unit})": f"{value:.2f}" for what, value in _times(figures).items()}
+            for name, figures in flows.items()
+        ]
+        output.table(rows, rows[0])
+
+
+def _times(figures: Mapping[str, Any]) -> dict[str, float]:
+    """The times in system of a flow's figures, by short names: mean, p50, p90..."""
+    return {name.rpartition("_")[2]: value for name, value in figures.items() if name.startswith("time_in_system")}

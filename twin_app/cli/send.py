@@ -19,7 +19,7 @@ from twin_app.cli.command_file import holds_commands, read_commands
 from twin_app.cli.decoding import EventReader, json_object
 from twin_app.cli.options import AppId, Bootstrap, Registry, Timeout, settings_from
 from twin_app.cli.output import ExitCode
-from twin_app.cli.reading import read_text, source_name
+from twin_app.cli.reading import files_beside, read_text, source_name
 from twin_app.cli.watch import show_event, show_letter
 from twin_app.settings import Settings
 
@@ -80,7 +80,7 @@ def _checked(text: str, name: str, key: str | None, replace: bool) -> list[Outgo
 
 def registration(text: str, name: str, replace: bool = False) -> Outgoing:
     """The command that registers a blueprint. Raises BlueprintError."""
-    blueprint = load_blueprint(text, source=name)
+    blueprint = load_blueprint(text, source=name, read=files_beside(name))
     plain = blueprint.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     command = Register(twin=blueprint.twin, blueprint=plain, replace=replace)
     value = orjson.dumps({"kind": command.kind, **command.model_dump(mode="json", exclude_defaults=True)})

@@ -7,7 +7,7 @@ from models.check import every_step
 from models.flow import Step as StepModel
 from twin_app.kernel.own_steps import Call
 from twin_app.kernel.steps.base import Step
-from twin_app.kernel.steps.blocks import Fail, Loop, Retry
+from twin_app.kernel.steps.blocks import Fail, Leave, Loop, Retry
 from twin_app.kernel.steps.control import Emit, End, Go, Set, branch
 from twin_app.kernel.steps.family import Interrupt, Signal, Spawn
 from twin_app.kernel.steps.gather import Assemble, Batch, Gathering, Join, Split
@@ -103,7 +103,9 @@ class Place:
         if name == "next":
             return self.step.next
         labelled = self._program.labels.get((self.flow, name))
-        return labelled if labelled is not None else self._program.flows[name][0]
+        target = labelled if labelled is not None else self._program.flows[name][0]
+        left = tuple(owner for owner in self.around if owner not in target.place.around and owner is not target)
+        return self.extra(Leave(self._program.twin, self.inner(f"to-{name}"), left, target)) if left else target
 
     def __str__(self) -> str:
         return f"flows.{self.flow}.{self.number}" + (f"({self.label})" if self.label else "")
@@ -136,7 +138,7 @@ class Program:
     """All steps. `steps[i].index == i`: a snapshot names a step by its index, which follows from the blueprint alone."""
 
     def __init__(self, twin: "Twin", flows: dict[str, list[StepModel]]) -> None:
-        self._twin = twin
+        self.twin = twin
         self.steps: list[Step] = []
         self.flows: dict[str, list[Step]] = {}
         self.labels: dict[tuple[str, str], Step] = {}
@@ -157,7 +159,7 @@ class Program:
         made: list[Step] = []
         for number, model in enumerate(models):
             place = Place(self, flow, f"{prefix}{number}", model.label, around)
-            step = self.add(VERBS[model.verb](self._twin, place, model.body))
+            step = self.add(VERBS[model.verb](self.twin, place, model.body))
             if model.label is not None:
                 self.labels[flow, model.label] = step
             made.append(step)

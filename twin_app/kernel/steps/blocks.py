@@ -34,6 +34,10 @@ class BlockOwner(Step):
 
     __slots__ = ()
 
+    def left(self, entity: Entity) -> None:
+        """An entity goes to somewhere outside the block: when it comes again, it begins anew."""
+        raise NotImplementedError
+
     def broken(self, entity: Entity, failure: "Fail") -> "tuple[bool, Next]":
         """An entity inside the block fails. Gives whether that is the end of it, and if so the step to go on with; if not, the
         owner around this one is asked."""
@@ -54,8 +58,11 @@ class Loop(BlockOwner):
     def connect(self) -> None:
         self._block.ends_at(self)
 
-    def broken(self, entity: Entity, failure: "Fail") -> tuple[bool, Next]:
+    def left(self, entity: Entity) -> None:
         forget(entity, f"loop {self.index}")
+
+    def broken(self, entity: Entity, failure: "Fail") -> tuple[bool, Next]:
+        self.left(entity)
         return False, None
 
     def enter(self, entity: Entity) -> Next:
@@ -97,6 +104,9 @@ class Retry(BlockOwner):
             remember(entity, f"kept {self._check.index}", dict(entity.held))
         return self._block.first
 
+    def left(self, entity: Entity) -> None:
+        self._check.left(entity)
+
     def broken(self, entity: Entity, failure: "Fail") -> tuple[bool, Next]:
         # Who has come into the block by another way than the retry is not in a try.
         if recall(entity, f"tries {self._check.index}", None) is None:
@@ -121,11 +131,11 @@ class RetryCheck(Step):
 
     def enter(self, entity: Entity) -> Next:
         if self._until is None or self._until(entity):
-            self._forget(entity)
+            self.left(entity)
             return self.next
         tries = recall(entity, f"tries {self.index}", 0) + 1
         if tries >= self._body.times:
-            self._forget(entity)
+            self.left(entity)
             if self._body.on_give_up is None:
                 return self.twin.leave(entity, "abandoned")
             return self._give_up_to
@@ -144,10 +154,10 @@ class RetryCheck(Step):
                 give_back(twin, entity, name, units - kept.get(name, 0))
         if tries < self._body.times:
             return True, self._again(entity, tries)
-        self._forget(entity)
+        self.left(entity)
         return (False, None) if self._body.on_give_up is None else (True, self._give_up_to)
 
-    def _forget(self, entity: Entity) -> None:
+    def left(self, entity: Entity) -> None:
         forget(entity, f"tries {self.index}")
         forget(entity, f"kept {self.index}")
 
@@ -164,6 +174,22 @@ class RetryCheck(Step):
     def wake(self, entity: Entity) -> Next:
         entity.phase = MOVING
         return self._block.first
+
+
+class Leave(Step):
+    """On the way from inside blocks to a step outside them."""
+
+    __slots__ = ("_left", "_to")
+
+    def __init__(self, twin: "Twin", place: "Place", left: tuple[BlockOwner, ...], to: Step) -> None:
+        super().__init__(twin, place)
+        self._left = left
+        self._to = to
+
+    def enter(self, entity: Entity) -> Next:
+        for owner in self._left:
+            owner.left(entity)
+        return self._to
 
 
 class Fail(Step):
