@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.errors import Rejected, TwinError
 from tests.partition.world import T0_US, Committed, Log, PlainOutbox, cycle, line, new_host, read, recover, replay, settle
+from twin_app.kernel.own_steps import Context, offer
 from twin_app.partition import ConfigRecord, HostSettings, PartitionHost
 
 EVERY_TICK = HostSettings(checkpoint_ticks=1, vitals_interval_us=1 << 60)
@@ -205,6 +206,26 @@ def test_a_poisoned_twin_does_not_stop_the_others() -> None:
     assert host.cells["Loop"].quarantine is not None
     settle(host, committed, [], 40.0)
     assert max(e["sim_time"] for e in committed.events if e["twin"] == "Line_A") > 30
+
+
+def test_a_lack_of_memory_is_never_told_as_a_fault_of_the_model() -> None:
+    def greedy(context: Context) -> None:
+        raise MemoryError
+
+    offer("greedy", greedy)
+    flow = [{"delay": 10}, {"call": {"step": "greedy"}}]
+    log, committed = Log(), Committed()
+    log.write("Line_A", {"kind": "register", "blueprint": line(flows={"make": flow})}, 0.0)
+    host = new_host(EVERY_TICK)
+    settle(host, committed, log.records, 0.0)
+    with pytest.raises(MemoryError):  # the process ends: nothing of this cycle is committed
+        settle(host, committed, [], 60.0)
+    assert {event["kind"] for event in committed.events}.isdisjoint({"twin-quarantined", "entity-failed"})
+    offer("greedy", lambda context: None)
+    host = recover(committed, log, EVERY_TICK)
+    settle(host, committed, [], 60.0)
+    assert host.cells["Line_A"].quarantine is None
+    assert "entity-left" in {event["kind"] for event in committed.events}
 
 
 def test_event_numbers_are_not_used_twice_after_a_twin_is_removed() -> None:

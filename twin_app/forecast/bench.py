@@ -23,10 +23,12 @@ from topics.specs import COMMAND_BYTES_MAX
 from twin_app.forecast.contrast import first_difference
 from twin_app.forecast.estimates import Array
 from twin_app.forecast.fork import Fork
+from twin_app.forecast.headroom import MORE_MEMORY, OUT_OF_MEMORY
 from twin_app.forecast.layout import Layout
 from twin_app.forecast.question import Question
 from twin_app.forecast.replication import ENTRIES_MAX, ENTRIES_SLACK, Cancelled, Prepared, TooFar, prepare, replicate
 from twin_app.forecast.revision import revise
+from twin_app.kernel import cushion
 
 CONTRAST_SALT = 1
 """The replication in which a scenario's first point of difference is looked for."""
@@ -66,6 +68,7 @@ class Bench:
 
     def _answer(self, task: bytes) -> Answer:
         try:
+            cushion.put_back()
             verb, *arguments = msgpack.unpackb(task, strict_map_key=False)
             return ["done", getattr(self, f"_{verb}")(*arguments)]
         except Cancelled:
@@ -73,8 +76,6 @@ class Bench:
         except TooFar as error:
             return ["too-far", error.reached]
         except TwinError as error:
-            if isinstance(error.__cause__, MemoryError):  # met inside the model: no fault of the model's
-                return self._out_of_memory()
             return ["failed", {"code": error.code, "message": error.message, "place": error.place, "remedy": error.remedy}]
         except MemoryError:
             return self._out_of_memory()
@@ -143,8 +144,9 @@ class Bench:
 
     # -- inside
     def _out_of_memory(self) -> Answer:
-        self._question = self._layout = None
-        return ["failed", _failure("fork-out-of-memory", "the fork needed more memory than it may have")]
+        cushion.give_up()
+        self._question = self._layout = self._fresh = None
+        return ["failed", _failure(OUT_OF_MEMORY, "the fork needed more memory than it may have")]
 
     def _about(self) -> tuple[Question, Layout]:
         if self._question is None or self._layout is None:
@@ -170,5 +172,4 @@ def _matrix(parts: list[bytes], layout: Layout) -> Array:
 
 
 def _failure(code: str, message: str) -> dict[str, Any]:
-    remedy = "shorten the horizon, or give forks more with TWIN_FORECAST_MEMORY_MB" if code == "fork-out-of-memory" else None
-    return {"code": code, "message": message, "place": None, "remedy": remedy}
+    return {"code": code, "message": message, "place": None, "remedy": MORE_MEMORY if code == OUT_OF_MEMORY else None}

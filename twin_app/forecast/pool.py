@@ -13,6 +13,7 @@ import multiprocessing
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from time import monotonic
 from typing import Any
 
 import msgpack
@@ -20,7 +21,8 @@ import msgpack
 from models.errors import TwinError
 from twin_app.forecast.answering import Topic
 from twin_app.forecast.crews import value_of
-from twin_app.forecast.fork_process import READY, serve
+from twin_app.forecast.fork_process import MIB, READY, serve
+from twin_app.forecast.headroom import LOOK_S, LOOKS_MAX, MORE_MEMORY, OUT_OF_MEMORY, at_limit
 
 START_LIMIT_S = 120.0
 """How long a process may take to start."""
@@ -67,11 +69,14 @@ class Place:
         self._process = process  # only now: another thread may stop it at any moment
         theirs.close()
         self._pipe = ours
-        if self._receive(START_LIMIT_S) != READY:
+        if self._receive(START_LIMIT_S, limited=False) != READY:
             raise TwinError("fork-crashed", "a process for forks does not start")
 
     def exchange(self, about: Topic, task: list[Any]) -> bytes:
-        """The answer to a task. Raises TwinError: `fork-crashed`, `fork-too-slow`; the process is then to be started anew."""
+        """The answer to a task.
+
+        Raises TwinError: `fork-crashed`, `fork-too-slow`, `fork-out-of-memory`; the process is then to be started anew.
+        """
         if self._pipe is None:
             self.start()
         if self.about is not about:
@@ -104,10 +109,18 @@ class Place:
             raise self._crashed() from error
         return self._receive(self._limits.task_s)
 
-    def _receive(self, limit_s: float) -> bytes:
+    def _receive(self, limit_s: float, *, limited: bool = True) -> bytes:
+        """`limited`: the process has its limit of memory already."""
         assert self._pipe is not None
+        until_s, looks = monotonic() + limit_s, 0
         try:
-            if not self._pipe.poll(limit_s):
+            while not self._pipe.poll(max(0.0, min(LOOK_S, until_s - monotonic()))):
+                looks = looks + 1 if limited and at_limit(self.pid, self._limits.memory_mb * MIB) else 0
+                if looks >= LOOKS_MAX:
+                    self.stop()
+                    raise TwinError(OUT_OF_MEMORY, "a fork had used up the memory that it may have", remedy=MORE_MEMORY)
+                if monotonic() < until_s:
+                    continue
                 self.stop()
                 raise TwinError(
                     "fork-too-slow",

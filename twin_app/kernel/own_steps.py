@@ -78,6 +78,8 @@ class Call(Step):
         context = Context(twin.now, entity.id, entity.created, attributes, MappingProxyType(twin.variables), self._stream.uniform)
         try:
             value = self._function(context, **arguments)
+        except MemoryError:
+            raise
         except Exception as error:
             raise EntityFault("own-step-failed", f"`{self._step_name}`: {type(error).__name__}: {error}") from None
         value = checked(value, self._step_name)

@@ -19,6 +19,7 @@ from models.check import every_step
 from models.commands import Observe
 from models.errors import EntityFault, ModelError, Rejected
 from models.machines import as_flow
+from twin_app.kernel import cushion
 from twin_app.kernel import snapshot as snapshots
 from twin_app.kernel.arrivals import Arrival
 from twin_app.kernel.calendar import URGENT, Calendar
@@ -172,7 +173,10 @@ class Twin(Clockwork):
         """Execute what is due up to `until` (below it, if not `inclusive`), then let `now` be `until`.
 
         With a `budget` it stops after so many entries and returns False: call it again. How it is sliced never changes what
-        happens. Infinity: until nothing is left to do; `now` is then the time of the last entry. Raises ModelError.
+        happens. Infinity: until nothing is left to do; `now` is then the time of the last entry.
+
+        Raises ModelError. MemoryError goes through as it is: it is no fault of the model's, the twin is then half changed and
+        of no use, and its owner goes back to what is saved.
         """
         until = float(until)
         if until != until:
@@ -218,10 +222,16 @@ class Twin(Clockwork):
                             raise self._too_many_steps()
                 except EntityFault as fault:
                     self.fail(entry, fault)
+                except MemoryError:
+                    cushion.give_up()
+                    raise
                 instant += 1
                 if ready or dirty or instant > steps_max:
                     instant = self._settle(instant)
         except ModelError:
+            raise
+        except MemoryError:
+            cushion.give_up()
             raise
         except Exception as error:
             raise self._model_error(error) from error
@@ -266,7 +276,7 @@ class Twin(Clockwork):
         try:
             self._instant_steps = self._settle(0)
             self.calendar.cut()
-        except ModelError:
+        except (ModelError, MemoryError):
             raise
         except Exception as error:
             raise self._model_error(error) from error
