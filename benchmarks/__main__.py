@@ -11,18 +11,26 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from benchmarks import egress, growth, ingest, latency, recovery, report, shop, workers
-from benchmarks.figures import Figure, save
+from benchmarks import egress, growth, ingest, kernel, latency, recovery, report, shop, workers
+from benchmarks.figures import Figure, row_of, save
 from benchmarks.stage import Stage, stage
 
-Suite = Callable[[Stage, int, bool], Awaitable[list[Figure]]]
+Suite = Callable[[Stage, int, bool], Awaitable[Sequence[Figure | dict[str, Any]]]]
+
+
+async def _kernel(place: Stage, rounds: int, quick: bool) -> list[dict[str, Any]]:
+    """The rows of `make bench-kernel`, in this run."""
+    del place
+    return kernel.rows(10_000, 1) if quick else kernel.rows(60_000, rounds)
+
 
 SUITES: dict[str, Suite] = {
+    "kernel": _kernel,
     "models": shop.measure,
     "ingest": ingest.measure,
     "egress": egress.measure,
@@ -31,13 +39,13 @@ SUITES: dict[str, Suite] = {
     "recovery": recovery.measure,
     "workers": workers.measure,
 }
-WITHOUT_BROKER = ("models", "growth", "recovery")
+WITHOUT_BROKER = ("kernel", "models", "growth", "recovery")
 SUITE_LIMIT_S = 400.0
 """Of the suites with a broker; those that only compute cannot be cut off."""
 
 
-async def _suite(name: str, rounds: int, quick: bool, place: Stage) -> list[Figure] | None:
-    """The suite's figures; None when it took too long."""
+async def _suite(name: str, rounds: int, quick: bool, place: Stage) -> Sequence[Figure | dict[str, Any]] | None:
+    """The suite's figures or rows; None when it took too long."""
     try:
         async with asyncio.timeout(SUITE_LIMIT_S):
             return await SUITES[name](place, rounds, quick)
@@ -66,7 +74,7 @@ def main(
                 cut += 1
                 typer.echo(f"{name} took longer than {SUITE_LIMIT_S:.0f} s and was cut off: its earlier rows are kept", err=True)
                 continue
-            report.show([figure.row() for figure in figures])
+            report.show([row_of(figure) for figure in figures])
             if not quick:
                 report.write(save(figures, report.conditions(None if name in WITHOUT_BROKER else place.broker_name)))
     raise typer.Exit(1 if cut else 0)

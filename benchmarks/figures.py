@@ -62,12 +62,17 @@ def load() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def save(figures: Sequence[Figure], conditions: str) -> list[dict[str, Any]]:
+def row_of(found: Figure | dict[str, Any]) -> dict[str, Any]:
+    """The row of a figure, or of what is one already."""
+    return found if isinstance(found, dict) else found.row()
+
+
+def save(found: Sequence[Figure | dict[str, Any]], conditions: str) -> list[dict[str, Any]]:
     """Put these rows in the place of earlier ones of their name and peer; all rows that results.json then has.
 
     `conditions`: when, on what broker and beside how much other work they were measured.
     """
-    new = [figure.row() | {"conditions": conditions} for figure in figures]
+    new = [row_of(one) | {"conditions": conditions} for one in found]
     measured = {(row["name"], row["peer_name"]) for row in new}
     rows = [row for row in load() if (row["name"], row["peer_name"]) not in measured] + new
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")

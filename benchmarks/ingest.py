@@ -12,15 +12,32 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from itertools import count
 from typing import Any
 
 import orjson
+from aiokafka.partitioner import murmur2
 
 from benchmarks.figures import Figure
 from benchmarks.stage import Plant, Rate, Stage, contend, desflow_python, make_topic, producer, rate
 
 PARTITIONS = 4
-TWINS = [f"T{i:02}" for i in range(16)]
+TWINS_A_PARTITION = 4
+
+
+def _evenly() -> list[str]:
+    """Names of twins, as many on each partition, in turn."""
+    found: list[list[str]] = [[] for _ in range(PARTITIONS)]
+    for name in (f"T{i:02}" for i in count()):
+        partition = found[(murmur2(name.encode()) & 0x7FFFFFFF) % PARTITIONS]
+        if len(partition) < TWINS_A_PARTITION:
+            partition.append(name)
+        if all(len(names) == TWINS_A_PARTITION for names in found):
+            return [names[i] for i in range(TWINS_A_PARTITION) for names in found]
+    raise AssertionError("the names never end")
+
+
+TWINS = _evenly()
 
 
 def blueprint(twin: str) -> dict[str, Any]:

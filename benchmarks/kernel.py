@@ -123,6 +123,8 @@ def result(name: str, ours: list[float], peer: list[float], peer_name: str, goal
         "ratio": round(statistics.median(ratios), 2),
         "goal": goal,
         "spread": [round(min(ratios), 2), round(max(ratios), 2)],
+        "better": "lower" if "lower is better" in peer_name else "higher",
+        "rounds": len(ratios),
     }
 
 
