@@ -13,6 +13,7 @@ import orjson
 
 from models.errors import TwinError
 from models.events import EVENT_TIME_US_MAX, EVENT_TIME_US_MIN, EventRecord, Scalar, SourceOffset, TwinEvent, utc_from_us
+from topics.layouts import Layouts
 
 DEPTH_MAX = 200
 """Deepest nesting of a list or an object that is carried as JSON text; orjson stops at 254."""
@@ -20,9 +21,7 @@ DEPTH_MAX = 200
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-_BRANCHES: dict[type, str] = {str: "string", float: "double", int: "long", bool: "boolean", type(None): "null"}
-"""By type, the branch of the payload's union: told it, fastavro need not look for it."""
-_CAUSE = "twin.events.Cause"
+_LAYOUTS = Layouts()
 _SCHEMA = fastavro.parse_schema(TwinEvent.avro_schema_to_python())
 
 
@@ -82,22 +81,27 @@ def encode_avro(event: EventRecord, header: bytes = b"") -> bytes:
     ``header`` is what a registry's wire format puts in front, for example the magic byte and the schema id.
     """
     twin, seq, sim_time, event_time_us, kind, entity, cause, payload = event
-    out = io.BytesIO()
-    out.write(header)
+    of_cause = None if cause is None else int if isinstance(cause, int) else cause.topic
+    shape = (kind, entity is None, of_cause, tuple(payload), tuple(map(type, payload.values())))
     try:
-        fields = {
-            "id": f"{twin}:{seq}",
-            "twin": twin,
-            "seq": seq,
-            "sim_time": sim_time,
-            "event_time": event_time_us,
-            "kind": kind,
-            "entity": None if entity is None else ("long", entity),
-            "cause": _cause(twin, cause),
-            "payload": {name: (_BRANCHES[type(value)], value) for name, value in payload.items()},
-        }
-        fastavro.schemaless_writer(out, _SCHEMA, fields)
-        if EVENT_TIME_US_MIN <= event_time_us <= EVENT_TIME_US_MAX:
+        layout = _LAYOUTS.known.get(shape) or _LAYOUTS.learn(shape)
+        if layout is not None and EVENT_TIME_US_MIN <= event_time_us <= EVENT_TIME_US_MAX:
+            schema, constants, values = layout
+            fields = constants.copy()
+            fields.update(zip(values, payload.values(), strict=True))
+            fields["id"] = f"{twin}:{seq}"
+            fields["twin"] = twin
+            fields["seq"] = seq
+            fields["sim_time"] = sim_time
+            fields["event_time"] = event_time_us
+            fields["entity"] = entity
+            if isinstance(cause, tuple):
+                _, fields["partition"], fields["offset"] = cause
+            elif cause is not None:
+                fields["event"] = f"{twin}:{cause}"
+            out = io.BytesIO()
+            out.write(header)
+            fastavro.schemaless_writer(out, schema, fields)
             return out.getvalue()
     except (KeyError, ValueError, OverflowError, TypeError):
         pass  # a list, an integer beyond 64 bits, half of a surrogate pair: rare, so that the common way does not look for them
@@ -105,16 +109,6 @@ def encode_avro(event: EventRecord, header: bytes = b"") -> bytes:
     out.write(header)
     fastavro.schemaless_writer(out, _SCHEMA, _orderly(as_dict(event)))
     return out.getvalue()
-
-
-def _cause(twin: str, cause: SourceOffset | int | None) -> tuple[str, dict[str, Any]] | None:
-    """As `_because`, with the branches of all unions named."""
-    if cause is None:
-        return None
-    if isinstance(cause, int):
-        return _CAUSE, {"topic": None, "partition": None, "offset": None, "event": ("string", f"{twin}:{cause}")}
-    topic, partition, offset = cause
-    return _CAUSE, {"topic": ("string", topic), "partition": ("int", partition), "offset": ("long", offset), "event": None}
 
 
 def _because(twin: str, cause: SourceOffset | int | None) -> dict[str, Any] | None:
