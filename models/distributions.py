@@ -275,7 +275,9 @@ def with_parameters(distribution: Any, changes: dict[str, float]) -> Any:
     body = getattr(distribution, kind)
     if not isinstance(body, Model):
         return type(distribution).model_validate({kind: changes[kind]})
-    found = {name: value for name in type(body).model_fields if (value := getattr(body, name)) is not None}
-    if not all(isinstance(value, int | float) for value in found.values()):
-        found = body.model_dump(exclude_none=True)
-    return type(distribution).model_validate({kind: {**found, **changes}})
+    found = {name: value for name, value in body.__dict__.items() if value is not None}
+    for value in found.values():
+        if not isinstance(value, int | float):
+            found = body.model_dump(exclude_none=True)
+            break
+    return type(distribution).model_validate({kind: found | changes})

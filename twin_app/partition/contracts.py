@@ -44,10 +44,13 @@ class Contracts:
         return parse(record.value, record.key, avro=self.reader.decode)
 
     def event(self, event: EventRecord, partition: int, timestamp_ms: int) -> list[Output]:
-        own = self._co_partitioned
+        own, routed = self._co_partitioned, self.router.route(event)
+        if len(routed) == 1:
+            topic, key, value = routed[0]
+            return [_new(Output, (topic, key, value, timestamp_ms, (), partition if topic in own else None))]
         return [
             _new(Output, (topic, key, value, timestamp_ms, (), partition if topic in own else None))
-            for topic, key, value in self.router.route(event)
+            for topic, key, value in routed
         ]
 
     def dead_letter(self, record: ConfigRecord, reason: Rejected, partition: int, timestamp_ms: int) -> Output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from models.commands import Advance, Command, Register, Remove
 from models.errors import ModelError, Rejected
@@ -173,8 +174,10 @@ class Reception:
 
     def _accept(self, cell: Cell, command: Command, record: ConfigRecord, changes: Sequence[Change]) -> None:
         assert cell.live is not None
-        value = cell.live.board.value
-        differs = {path: old for path, old, _, _ in changes if value(path) != old}
+        differs: dict[str, Any] = {}
+        if changes:
+            value = cell.live.twin.get
+            differs = {path: old for path, old, _, _ in changes if value(path) != old}
         self.accepted.append(Accepted(cell.key, command, record.offset, record.timestamp_ms, differs))
 
     def _source(self, record: ConfigRecord) -> Source:

@@ -5,7 +5,7 @@ Every event passes through here, so the common way is kept short.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from models.events import EventRecord
@@ -33,12 +33,19 @@ def acknowledgement(late: bool, command_id: str | None) -> dict[str, Any]:
 
 
 def events_of(
-    emissions: Iterable[Emission], twin: str, scale: TimeScale, earlier: int, board: Board, answer: Answer | None
+    emissions: Sequence[Emission], twin: str, scale: TimeScale, earlier: int, board: Board, answer: Answer | None
 ) -> list[EventRecord]:
     """The events, in order. `earlier`: sequence numbers that were used before the kernel's first.
 
     Those without a cause have the answer's source. A change that is not the answer's was made by the model; the board is told.
     """
+    if len(emissions) == 1 and answer is not None and len(answer.changes) == 1:
+        seq, sim_time, kind, entity, cause, payload = emissions[0]
+        change = answer.changes[0]
+        if kind == PARAMETER_CHANGED and cause is None and payload["path"] == change.path:  # what nearly every command comes to
+            payload = {**payload, "version": change.version, **answer.extra}
+            us = scale.event_time_us(sim_time)
+            return [_new(EventRecord, (twin, seq + earlier, sim_time, us, kind, entity, answer.source, payload))]
     events: list[EventRecord] = []
     add, event_time_us = events.append, scale.event_time_us
     source = answer.source if answer is not None else None
