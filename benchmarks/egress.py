@@ -60,9 +60,11 @@ class Out:
         for topic in (self.topic, self.settings.clock_topic, self.settings.config_topic):
             await make_topic(self.settings.bootstrap_servers, topic, 1)
 
-    async def by_us(self, events: Sequence[EventRecord]) -> float:
+    async def by_us(self, events: Sequence[EventRecord], *, batch_bytes: int | None = None, linger_s: float = 0.0) -> float:
         """Events per second from tuples to committed."""
         await self.transactions.fence()
+        accumulator = self.transactions._producer._message_accumulator  # type: ignore[union-attr]
+        accumulator._batch_size, accumulator._linger_time = batch_bytes or accumulator._batch_size, linger_s
         began = time.perf_counter()
         for i in range(0, len(events), CYCLE_EVENTS):
             outputs = [out for event in events[i : i + CYCLE_EVENTS] for out in self.contracts.event(event, 0, T0_MS)]
@@ -116,16 +118,27 @@ async def way_out(stage: Stage, rounds: int, events: Sequence[EventRecord]) -> F
 
 
 async def studies(stage: Stage, rounds: int, events: Sequence[EventRecord]) -> list[Figure]:
-    """What compression makes of it, against none."""
+    """What compression, smaller batches and lingering make of it, against what a worker does."""
     plain: list[float] = []
+    tuned: dict[str, tuple[dict[str, Any], list[float]]] = {
+        "batches of 16 KiB": ({"batch_bytes": 16 << 10}, []),
+        "batches of 64 KiB": ({"batch_bytes": 64 << 10}, []),
+        "linger 5 ms": ({"linger_s": 0.005}, []),
+    }
     found: dict[str, list[float]] = {"lz4": [], "zstd": [], "gzip": []}
     for i in range(rounds):
         async with out(stage, f"plain-{i}") as way:
             plain.append(await way.by_us(events))
+            for tuning, rates in tuned.values():
+                rates.append(await way.by_us(events, **tuning))
         for compression, rates in found.items():
             async with out(stage, f"{compression}-{i}", compression=compression) as way:
                 rates.append(await way.by_us(events))
-    return [Figure(f"egress: Avro events/s, {how}", rates, plain, "the same uncompressed", "/s") for how, rates in found.items()]
+    usual = "batches of 512 KiB, no linger"
+    figures = [
+        Figure(f"egress: Avro events/s, {how}", rates, plain, "the same uncompressed", "/s") for how, rates in found.items()
+    ]
+    return figures + [Figure(f"egress: Avro events/s, {how}", rates, plain, usual, "/s") for how, (_, rates) in tuned.items()]
 
 
 def busy(twin: str, jobs: int) -> dict[str, Any]:
