@@ -121,7 +121,7 @@ async def desflow(stage: Stage, source: str, records: int, python: str) -> Rate:
 
 
 async def measure(stage: Stage, rounds: int, quick: bool) -> list[Figure]:
-    commands = 4_000 if quick else 30_000
+    commands = 4_000 if quick else 60_000
     python = desflow_python()
     found: dict[str, list[Rate]] = {"ours": [], "bare": [], "faust": [], "desflow": []}
     for i in range(rounds):
