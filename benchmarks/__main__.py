@@ -1,8 +1,8 @@
 """All figures, side by side with their peers: `python -m benchmarks [SUITE...] [--rounds N] [--quick]`; `make bench`.
 
 Each suite runs all its contenders in turn, round by round; a figure is the median of the rounds' ratios. Results go to
-benchmarks/results.json and, between two marks, to docs/PERFORMANCE.md. A full run is bounded to about twenty minutes on two
-quiet cores: a suite that takes longer than its limit is cut off and keeps its earlier rows.
+benchmarks/results.json and, between two marks, to docs/PERFORMANCE.md. A full run takes about thirteen minutes on two quiet
+cores: a suite that takes longer than its limit is cut off and keeps its earlier rows.
 """
 
 from __future__ import annotations

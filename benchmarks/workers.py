@@ -47,7 +47,7 @@ async def measure(stage: Stage, rounds: int, quick: bool) -> list[Figure]:
     one: list[float] = []
     two: list[float] = []
     wide: list[float] = []
-    for i in range(min(rounds, 2)):  # a round takes over a minute
+    for i in range(rounds):
         one.append(await drained(stage, f"one-{i}", commands, 1, 4))
         two.append(await drained(stage, f"two-{i}", commands, 2, 4))
         wide.append(await drained(stage, f"wide-{i}", commands, 1, 64))
