@@ -20,6 +20,7 @@ REJECTIONS: dict[str, str] = {
     "no-twin": "neither the command, its path nor the record's key names a twin",
     "key-mismatch": "the command names another twin than the record's key",
     "at-out-of-range": "`at` is too far in the future",
+    "bad-at": "the field of a fed record that was to say its time says none",
     # The twin
     "unknown-twin": "no twin of this name is registered on the record's partition",
     "twin-exists": "a twin of this name runs with another blueprint, and `replace` is not set",
