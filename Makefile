@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Most tests wait for brokers: two processes also on two cores.
-TEST_PROCESSES ?= 2
+# Most tests wait for brokers: three processes also on two cores.
+TEST_PROCESSES ?= 3
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
