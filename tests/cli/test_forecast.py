@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -36,6 +41,46 @@ def test_a_what_if_never_hides_which_figures_are_whose(twin: Twin) -> None:
     assert head.split("  ")[-1].strip() == "difference"
     assert "b down" in head
     assert "First difference at" in result.stdout
+
+
+def test_a_forecast_for_a_person_hides_neither_its_input_nor_the_levels_that_are_reached(twin: Twin) -> None:
+    result = twin("forecast", LINE, "--from", 300, "--horizon", 240, "--seed", 7)
+    assert result.exit_code == 0, result.stderr
+    _, origin, basis, *figures = result.stdout.splitlines()
+    assert "240 minutes ahead" in origin
+    assert ", seed 7, blueprint " in basis
+    assert basis.startswith("event ")
+    assert "still being sharpened" not in result.stdout, "only the last revision is printed, which is final"
+    assert any(line.startswith("b.queue at 10 (watch.bottleneck)") for line in figures)
+
+
+def test_who_watches_sees_that_an_answer_is_not_the_last_word() -> None:
+    script = "from twin_app.cli.main import main; main()"
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-c", script, "forecast", str(LINE), "--from", "300", "--horizon", "240"]
+    process = subprocess.Popen(command, stdout=terminal, stderr=terminal, env={**os.environ, "COLUMNS": "120", "TERM": "xterm"})
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # how Linux tells the end of a terminal
+        while some := os.read(screen, 1 << 16):
+            shown += some
+    os.close(screen)
+    assert process.wait(60) == 0, shown.decode(errors="replace")
+    first, _, rest = shown.partition(b": it is still being sharpened")
+    assert b"the first answer comes" in first
+    assert b"240 minutes ahead" in rest
+    assert b"still being sharpened" not in rest.rpartition(b"240 minutes ahead")[2]
+
+
+def test_a_picture_is_one(twin: Twin, tmp_path: Path) -> None:
+    picture = tmp_path / "ahead.png"
+    result = twin("forecast", LINE, "--from", 300, "--horizon", "30min", "--png", picture)
+    assert result.exit_code == 0, result.stderr
+    raw = picture.read_bytes()
+    assert raw.startswith(b"\x89PNG\r\n")
+    width, height = (int.from_bytes(raw[place : place + 4], "big") for place in (16, 20))
+    assert width > 400
+    assert height > 200
 
 
 @pytest.mark.parametrize(

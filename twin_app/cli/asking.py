@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from rich.live import Live
+from rich.text import Text
 
 from models.commands import Forecast
 from models.errors import TwinError
@@ -48,7 +49,8 @@ async def show(revisions: AsyncIterator[dict[str, Any]], as_json: bool, png: Pat
         async for last in revisions:
             output.put_json(last)
     elif sys.stdout.isatty():
-        with Live(console=output.stdout(), refresh_per_second=4) as screen:
+        asked = Text("asked; the first answer comes and is then sharpened", style="dim")
+        with Live(asked, console=output.stdout(), refresh_per_second=4) as screen:
             async for record in revisions:
                 if record["error"] is None:
                     last = record

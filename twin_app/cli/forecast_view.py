@@ -21,13 +21,17 @@ TITLE_CHARS = 120
 LINES_MAX = 12
 ENTITIES_MAX = 10
 BOTTLENECKS_MAX = 5
+THRESHOLDS_MAX = 8
 
 Record = Mapping[str, Any]
 
 
 def view(record: Record) -> RenderableType:
     """A revision for a person."""
-    parts: list[RenderableType] = [Text(record["sentence"], style="bold"), Text(_origin(record), style="dim")]
+    parts: list[RenderableType] = [Text(record["sentence"], style="bold")]
+    parts += [Text(line, style="dim") for line in (_origin(record), _basis(record))]
+    if not record["final"]:
+        parts.append(Text(f"revision {record['revision']}: it is still being sharpened", style="yellow"))
     for scenario in record["scenarios"]:
         parts.append(_headline(scenario))
     if record["baseline"] is not None:
@@ -46,6 +50,19 @@ def _origin(record: Record) -> str:
         f"{record['twin']} as of {_clock(record['as_of_event_time'])} ({record['as_of_sim_time']:g} {unit}), "
         f"{record['horizon']:g} {unit} ahead{shortened}; {sure}; {record['compute_s']:.2f} s"
     )
+
+
+def _basis(record: Record) -> str:
+    """What it rests on: whoever doubts an answer finds its input, and can have it computed again.
+
+    A forecast made here of a file has no offset, age or lag.
+    """
+    offset, age_s, lag_s = (record.get(name) for name in ("as_of_offset", "input_age_s", "lag_s"))
+    parts = [f"event {record['as_of_seq']}"]
+    parts += [f"after offset {offset}"] if offset is not None else []
+    parts += [f"input {age_s:.1f} s old"] if age_s is not None else []
+    parts += [f"lag {lag_s:.1f} s"] if lag_s is not None else []
+    return ", ".join((*parts, f"seed {record['seed']}", f"blueprint {record['blueprint_hash'][:8]}"))
 
 
 def _headline(scenario: Record) -> Text:
@@ -84,7 +101,27 @@ def _figures(record: Record) -> Table:
         for cell in found[1:]:
             cells += [cell, ""]
         shown.add_row("bottleneck" if number == 0 else "", *cells)
+    outlooks = [record["baseline"], *(scenario["outlook"] for scenario in scenarios)]
+    for key in list(dict.fromkeys(_level(found) for outlook in outlooks for found in outlook["thresholds"]))[:THRESHOLDS_MAX]:
+        reached = [next((_reached(t, record) for t in outlook["thresholds"] if _level(t) == key), "-") for outlook in outlooks]
+        cells = [reached[0]]
+        for cell in reached[1:]:
+            cells += [cell, ""]
+        quantity, level, why = key
+        shown.add_row(f"{_short(quantity)} at {level:g} ({why})", *cells)
     return shown
+
+
+def _level(threshold: Record) -> tuple[str, float, str]:
+    return threshold["quantity"], threshold["level"], threshold["why"]
+
+
+def _reached(threshold: Record, record: Record) -> str:
+    """When half of all futures have come to the level, and how sure it is that one does within the horizon."""
+    low, high = threshold["probability_low"], threshold["probability_high"]
+    sure = "" if low == high == 1.0 else f" ({100 * low:.0f}-{100 * high:.0f} %)"
+    when = threshold["sim_time"]
+    return (f"in {when - record['as_of_sim_time']:.4g} {record['time_unit']}" if when is not None else "perhaps") + sure
 
 
 def _bottleneck(outlook: Record, number: int) -> str:
