@@ -86,12 +86,22 @@ class SchemaRegistry:
         known = await self._patiently(lambda: self._client.check_version(subject, plain), subject)
         if known is None:
             await self.check(subject, schema, level)
-            schema_id = await self._patiently(lambda: self._client.register(subject, plain), subject)
+            schema_id = await self._register_new(subject, plain)
             log.info("schema registered", subject=subject, schema_id=schema_id, registry=self.address)
         else:
             schema_id = known.schema_id
         await self._set_level(subject, level)
         return int(schema_id)
+
+    async def _register_new(self, subject: str, schema: dict[str, Any]) -> int:
+        """Register it. Of workers that do so at once, Apicurio answers some as it would if the schema were incompatible."""
+        try:
+            return int(await self._patiently(lambda: self._client.register(subject, schema), subject))
+        except TwinError as error:
+            schema_id = await self.known(subject, schema) if error.code == "incompatible-schema" else None
+            if schema_id is None:
+                raise
+            return schema_id
 
     async def known(self, subject: str, schema: Mapping[str, Any]) -> int | None:
         """The id under which ``schema`` is registered for ``subject``; None if it is not. Raises as `register` does."""
@@ -160,7 +170,12 @@ class SchemaRegistry:
             except ClientError as error:
                 if error.http_code != httpx.codes.NOT_FOUND:  # not found: the subject has no level of its own yet
                     raise
-            await self._client.update_compatibility(level, subject)
+            try:
+                await self._client.update_compatibility(level, subject)
+            except ClientError as error:
+                if error.http_code == httpx.codes.CONFLICT:
+                    raise _Unavailable("another worker sets the level at this moment") from error
+                raise
 
         try:
             await self._patiently(change, subject)
