@@ -35,6 +35,12 @@ def test_a_person_sees_intervals_and_differences(twin) -> None:
     assert "±" in result.stdout
 
 
+def test_a_picture_is_one(twin, tmp_path: Path) -> None:
+    result = twin("experiment", LINE, *VARY, "--processes", 1, "--png", tmp_path / "runs.png")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "runs.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

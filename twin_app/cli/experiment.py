@@ -23,6 +23,7 @@ from twin_app.analysis import trial
 from twin_app.analysis.experiment import REPLICATIONS_MAX, Estimate, Figures, Point, Result, full_factorial, results
 from twin_app.cli import output
 from twin_app.cli.options import Json
+from twin_app.cli.pictures import picture, plotting
 from twin_app.cli.reading import read_blueprint
 
 PROCESSES_MAX = 64
@@ -73,7 +74,7 @@ def experiment(
         if path is not None:
             _writable(path)
     if png is not None:
-        _pyplot()
+        plotting()
     tasks = [(point, number) for point in points for number in range(replications)]
     runs = _all_runs(blueprint, tasks, until, warm, min(processes or os.cpu_count() or 1, PROCESSES_MAX, len(tasks)))
     grouped = [runs[start : start + replications] for start in range(0, len(runs), replications)]
@@ -230,32 +231,13 @@ def _writable(path: Path) -> None:
         raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
 
 
-def _pyplot() -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise TwinError("no-plots", "a picture needs matplotlib", remedy="install twin-app[plots]") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
 def write_png(path: Path, found: list[Result]) -> None:
-    """Each figure over the design points, with its intervals. Raises TwinError `no-plots` where matplotlib is not installed."""
-    pyplot = _pyplot()
+    """Each figure over the design points, with its intervals. Raises TwinError as `picture` does."""
     names = list(found[0].figures)
-    figure, axes = pyplot.subplots(len(names), 1, sharex=True, figsize=(9, 1.5 + 1.8 * len(names)), squeeze=False)
-    for axis, name in zip(axes[:, 0], names, strict=True):
-        told = [(number, result.figures[name]) for number, result in enumerate(found) if name in result.figures]
-        bars = [value.half or 0.0 for _, value in told]
-        axis.errorbar([number for number, _ in told], [value.mean for _, value in told], yerr=bars, fmt="o", capsize=4)
-        axis.set_ylabel(name, fontsize=8)
-    axes[-1, 0].set_xticks(range(len(found)), [_name(result.changes) for result in found], rotation=20, fontsize=7)
-    figure.tight_layout()
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
-    finally:
-        pyplot.close(figure)
+    with picture(path, len(names)) as axes:
+        for axis, name in zip(axes, names, strict=True):
+            told = [(number, result.figures[name]) for number, result in enumerate(found) if name in result.figures]
+            bars = [value.half or 0.0 for _, value in told]
+            axis.errorbar([number for number, _ in told], [value.mean for _, value in told], yerr=bars, fmt="o", capsize=4)
+            axis.set_ylabel(name, fontsize=8)
+        axes[-1].set_xticks(range(len(found)), [_name(result.changes) for result in found], rotation=20, fontsize=7)

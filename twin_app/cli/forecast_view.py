@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.errors import TwinError
+from twin_app.cli.pictures import picture
 from twin_app.forecast.chart import curves
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -215,33 +216,21 @@ def _clock(instant: Any) -> str:
 
 
 def write_png(record: Record, path: Path) -> None:
-    """Queues and levels over time as a picture. Raises TwinError `no-plots` where matplotlib is not installed."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise TwinError("no-plots", "a picture needs matplotlib", remedy="install twin-app[plots]") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    """Queues and levels over time as a picture. Raises TwinError `nothing-to-draw`, and as `picture` does."""
     groups = curves(record, LINES_MAX, measured_now=True)
     if not groups:
         raise TwinError("nothing-to-draw", "the twin has no queues or levels", place=record["twin"])
-    figure, axes = pyplot.subplots(len(groups), 1, sharex=True, figsize=(9, 1.5 + 1.8 * len(groups)), squeeze=False)
-    for axis, group in zip(axes[:, 0], groups, strict=True):
-        for curve in group:
-            (line,) = axis.plot(curve.times, curve.median, label=curve.future)
-            axis.fill_between(curve.times, curve.low, curve.high, alpha=0.2, color=line.get_color())
-        axis.set_ylabel(group[0].quantity.replace("resources.", ""), rotation=0, ha="right", fontsize=8)
-        axis.set_ylim(min(0.0, axis.get_ylim()[0]), max(1.0, axis.get_ylim()[1]))
-    axes[0, 0].legend(fontsize=8, title="median, 5 to 95 %", title_fontsize=7)
-    told = [f"{scenario['name']}: {scenario['outlook']['sentence']}" for scenario in record["scenarios"] if scenario["outlook"]]
-    title = [textwrap.fill(sentence, TITLE_CHARS) for sentence in (record["sentence"], *told)]
-    axes[0, 0].set_title("\n".join(title), fontsize=9, loc="left")
-    axes[-1, 0].set_xlabel(f"simulation time ({record['time_unit']})")
-    figure.tight_layout()
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise TwinError("unwritable-file", str(error), place=str(path)) from None
-    finally:
-        pyplot.close(figure)
+    with picture(path, len(groups)) as axes:
+        for axis, group in zip(axes, groups, strict=True):
+            for curve in group:
+                (line,) = axis.plot(curve.times, curve.median, label=curve.future)
+                axis.fill_between(curve.times, curve.low, curve.high, alpha=0.2, color=line.get_color())
+            axis.set_ylabel(group[0].quantity.replace("resources.", ""), rotation=0, ha="right", fontsize=8)
+            axis.set_ylim(min(0.0, axis.get_ylim()[0]), max(1.0, axis.get_ylim()[1]))
+        axes[0].legend(fontsize=8, title="median, 5 to 95 %", title_fontsize=7)
+        told = [
+            f"{scenario['name']}: {scenario['outlook']['sentence']}" for scenario in record["scenarios"] if scenario["outlook"]
+        ]
+        title = [textwrap.fill(sentence, TITLE_CHARS) for sentence in (record["sentence"], *told)]
+        axes[0].set_title("\n".join(title), fontsize=9, loc="left")
+        axes[-1].set_xlabel(f"simulation time ({record['time_unit']})")
