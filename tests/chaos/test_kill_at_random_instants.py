@@ -24,7 +24,8 @@ LIVE_S = 1.2
 """A worker lives for up to so long after its partitions are ready."""
 MID_START_SHARE = 0.25
 """So many of the kills hit a worker that is still starting or recovering."""
-START_S = (0.5, 3.0)
+START_S = (0.05, 1.0)
+"""A fork of the warm process is ready after about a second."""
 RATE_PER_S = 15.0
 LAST_PLANNED_S = 50.0
 WAITS_MAX = 120

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 
 import orjson
 import pytest
@@ -11,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from models.deadletters import REPLAYED
 from tests.cli.test_talk import ANSWER_S, LINE, Twin, cli, environment, lines, worker
+from tests.warm.plugin import Process
 from twin_app.cli.letters import REPLAY_HEADER
 
 __all__ = ["cli", "environment", "worker"]
@@ -28,7 +28,7 @@ def write(environment: dict[str, str], value: bytes | None, key: bytes | None, h
 
 @pytest.mark.broker
 def test_a_dead_letter_is_never_sent_again_twice_or_otherwise_than_it_was(
-    cli: Twin, environment: dict[str, str], worker: subprocess.Popen[bytes]
+    cli: Twin, environment: dict[str, str], worker: Process
 ) -> None:
     assert cli("send", LINE / "blueprint.yaml", "--wait", "--timeout", ANSWER_S).returncode == 0
     write(environment, b'{"path": "resources.b.capacity", "value": 99}', b"Line_A", [("trace", b"\xff1")])

@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from models.errors import Rejected
 from tests.cli.test_talk import ANSWER_S, LINE, Twin, cli, environment, lines, worker
+from tests.warm.plugin import Process
 from twin_app.cli.arrival import Arriving, Recipe, Source
 from twin_app.cli.feeding import Waiting
 
@@ -115,9 +116,7 @@ def commands(environment: dict[str, str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.broker
-def test_every_record_becomes_one_entity_or_one_dead_letter(
-    cli: Twin, environment: dict[str, str], worker: subprocess.Popen[bytes]
-) -> None:
+def test_every_record_becomes_one_entity_or_one_dead_letter(cli: Twin, environment: dict[str, str], worker: Process) -> None:
     assert cli("send", LINE / "blueprint.yaml", "--wait", "--timeout", ANSWER_S).returncode == 0
     topic = f"{environment['TWIN_APP_ID']}-orders"
     good = [b'{"priority": %d}' % number for number in range(4)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import orjson
 import pytest
 
 from tests.brokers.plugin import Broker, Registry
+from tests.warm.plugin import Process, make_process
 
 LINE = Path(__file__).parents[2] / "examples" / "line"
 ANSWER_S = "60"
@@ -57,9 +57,9 @@ def cli(environment: dict[str, str], twin_command: tuple[list[str], dict[str, st
 
 
 @pytest.fixture
-def worker(environment: dict[str, str], cli: Twin, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(environment: dict[str, str], cli: Twin, tmp_path: Path) -> Iterator[Process]:
     with (tmp_path / "worker.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "twin_app.cli", "worker"], env=environment, stdout=log, stderr=log)
+        process = make_process("twin_app.cli", ["worker"], environment=environment, log=log)
         try:
             assert cli("topics", "--create").returncode == 0
             yield process
@@ -83,7 +83,7 @@ def test_topics_that_are_not_there_are_named(cli: Twin) -> None:
         assert "unknown-topic" in result.stderr
 
 
-def test_every_command_is_answered_and_every_event_seen(cli: Twin, worker: subprocess.Popen[bytes]) -> None:
+def test_every_command_is_answered_and_every_event_seen(cli: Twin, worker: Process) -> None:
     register = cli("send", LINE / "blueprint.yaml", "--wait", "--timeout", ANSWER_S)
     assert register.returncode == 0, register.stderr
     assert "the twin begins to live" in register.stdout
@@ -121,7 +121,7 @@ def test_every_command_is_answered_and_every_event_seen(cli: Twin, worker: subpr
     assert cli("watch", "--from-beginning", "--no-follow", "--twin", "Nobody", "--json").stdout == ""
 
 
-def test_a_worker_that_is_told_to_stop_ends_with_0(cli: Twin, worker: subprocess.Popen[bytes]) -> None:
+def test_a_worker_that_is_told_to_stop_ends_with_0(cli: Twin, worker: Process) -> None:
     assert cli("send", LINE / "blueprint.yaml", "--wait", "--timeout", ANSWER_S).returncode == 0
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +14,8 @@ import fastavro
 import httpx
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from tests.warm.plugin import Process, make_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ class Floor:
         self.settings = settings
         self.records: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: list[Process] = []
         self._schemas: dict[int, Any] = {}
         self._producer: AIOKafkaProducer | None = None
         self._consumer: AIOKafkaConsumer | None = None
@@ -75,9 +75,7 @@ class Floor:
     def start_worker(self) -> None:
         """One more worker process."""
         with self.log.open("ab") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "twin_app.cli", "worker"], cwd=ROOT, env=self.environment(), stdout=log, stderr=log
-            )
+            worker = make_process("twin_app.cli", ["worker"], environment=self.environment(), log=log)
         self._workers.append(worker)
 
     @property

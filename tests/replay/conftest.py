@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.brokers.plugin import Broker, Registry
+from tests.warm.plugin import make_process
 
 ROOT = Path(__file__).parents[2]
 LINE = ROOT / "examples" / "line"
@@ -52,8 +52,7 @@ def cli(broker: Broker, registry: Registry, tmp_path: Path, twin_command: tuple[
 def past(cli: Any, tmp_path: Path) -> Twin:
     """The command, once the worker has gone."""
     with (tmp_path / "worker.log").open("wb") as log:
-        command = [sys.executable, "-m", "twin_app.cli", "worker"]
-        worker = subprocess.Popen(command, env=cli.environment, cwd=ROOT, stdout=log, stderr=log)
+        worker = make_process("twin_app.cli", ["worker"], environment=cli.environment, log=log)
         try:
             assert cli("topics", "--create").returncode == 0
             register = cli("send", LINE / "blueprint.yaml", "--wait", "--timeout", "90")

@@ -15,6 +15,8 @@ import uuid
 from collections import Counter
 from pathlib import Path
 
+from tests.warm.plugin import Process, make_process
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,7 +37,7 @@ class Workers:
             "TWIN_SESSION_TIMEOUT_S": "6",
             **settings,
         }
-        self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.workers: dict[int, Process] = {}
         self._started_at: dict[int, int] = {}
 
     def topic(self, name: str) -> str:
@@ -51,15 +53,13 @@ class Workers:
         }
         with self.log(number).open("ab") as log:
             self._started_at[number] = log.tell()
-            worker = self.workers[number] = subprocess.Popen(
-                [sys.executable, "-m", *self.command],
-                cwd=ROOT,
-                env=environ,
-                stdout=subprocess.PIPE if piped else log,
-                stderr=subprocess.STDOUT if piped else log,
-            )
-        if piped:
-            threading.Thread(target=self._copy_log, args=(worker, number), daemon=True).start()
+            if not piped:
+                self.workers[number] = make_process(self.command[0], self.command[1:], environment=environ, log=log)
+                return
+        command = [sys.executable, "-m", *self.command]
+        worker = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.workers[number] = worker
+        threading.Thread(target=self._copy_log, args=(worker, number), daemon=True).start()
 
     def _copy_log(self, worker: subprocess.Popen[bytes], number: int) -> None:
         assert worker.stdout is not None

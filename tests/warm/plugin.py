@@ -1,6 +1,6 @@
-"""One warm process for the short commands of a run. `TWIN_TEST_WARM=no` does without: a real Python for each command.
+"""One warm process for all the commands and workers of a run, started when it is first needed.
 
-Workers that are killed are always processes of their own.
+`TWIN_TEST_WARM=no` does without: a real Python for each. `make_process` starts a module as `python -m` would.
 """
 
 from __future__ import annotations
@@ -9,22 +9,30 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
+
+from tests.warm.popen import WarmPopen
 
 ROOT = Path(__file__).parents[2]
 SHIM = Path(__file__).with_name("shim.py")
 
+Process = subprocess.Popen[bytes] | WarmPopen
 
-@pytest.fixture(scope="session")
-def warm() -> Iterator[Path | None]:
+_started: tuple[Path, subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]] | None = None
+
+
+def warm_socket() -> Path | None:
+    """Where the warm process listens; nothing where there is to be none."""
+    global _started
     if os.environ.get("TWIN_TEST_WARM") == "no" or not hasattr(os, "pidfd_open"):
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="twin-warm-") as folder:  # short: the address of a socket has 107 bytes at most
-        path = Path(folder) / "socket"
+        return None
+    if _started is None:
+        folder = tempfile.TemporaryDirectory(prefix="twin-warm-")  # short: the address of a socket has 107 bytes at most
+        path = Path(folder.name) / "socket"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TWIN_")}
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.warm.process", str(path)],
@@ -33,13 +41,33 @@ def warm() -> Iterator[Path | None]:
             env=environment | {"OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
         )
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n", "the warm process did not come up"
-            yield path
-        finally:
-            process.terminate()
-            process.wait()
+        _started = path, process, folder
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n", "the warm process did not come up"
+    return _started[0]
+
+
+def pytest_unconfigure() -> None:
+    global _started
+    if _started is not None:
+        _, process, folder = _started
+        _started = None
+        process.terminate()
+        process.wait()
+        folder.cleanup()
+
+
+def make_process(module: str, arguments: Sequence[str] = (), *, environment: Mapping[str, str], log: IO[bytes]) -> Process:
+    """`python -m module` in the root folder, both streams into `log`. A process of its own, whose id is that of the module."""
+    warm = warm_socket()
+    if warm is not None:
+        return WarmPopen(warm, "module", [module, *arguments], folder=ROOT, environment=environment, log=log)
+    return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT, env=dict(environment), stdout=log, stderr=log)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Path | None:
+    return warm_socket()
 
 
 @pytest.fixture(scope="session")

@@ -11,21 +11,26 @@ import runpy
 import selectors
 import signal
 import socket
+import struct
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
 REQUEST_BYTES_MAX = 1 << 20
+PID = struct.Struct("<q")
 
 
 class Fork:
-    """One running command: the caller's connection, and the child."""
+    """One running command: the caller's connection, and the child. Of one that is `alone` the caller is told the id."""
 
-    def __init__(self, connection: socket.socket, pid: int) -> None:
+    def __init__(self, connection: socket.socket, pid: int, *, alone: bool) -> None:
         self.connection = connection
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
+        self.alone = alone
+        if alone:
+            connection.sendall(PID.pack(pid))
 
     def from_caller(self) -> bool:
         """Pass signals on; False when the caller is gone."""
@@ -38,10 +43,11 @@ class Fork:
                 os.kill(self.pid, number)
         return bool(numbers)
 
-    def close(self) -> None:
-        """End what still runs of it and answer the caller."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+    def close(self, *, gone: bool) -> None:
+        """Answer the caller; end what still runs of it, unless it was alone and has `gone` by itself."""
+        if not (gone and self.alone):
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         with suppress(OSError):
@@ -66,7 +72,7 @@ def main(path: str) -> None:
         for key, _ in selector.select():
             if key.fileobj is stop:
                 for fork in forks:
-                    fork.close()
+                    fork.close(gone=False)
                 return
             if key.fileobj is listener:
                 fork = _accept(listener.accept()[0])
@@ -77,7 +83,7 @@ def main(path: str) -> None:
                 forks.remove(key.data)
                 selector.unregister(key.data.connection)
                 selector.unregister(key.data.pidfd)
-                key.data.close()
+                key.data.close(gone=key.fd == key.data.pidfd)
 
 
 def _accept(connection: socket.socket) -> Fork:
@@ -85,12 +91,13 @@ def _accept(connection: socket.socket) -> Fork:
     text = b""
     while not text.endswith(b"\n") and len(text) < REQUEST_BYTES_MAX:
         text += connection.recv(1 << 16)
+    request = json.loads(text)
     pid = os.fork()
     if pid == 0:
-        _become(json.loads(text), streams)
+        _become(request, streams)
     for stream in streams:
         os.close(stream)
-    return Fork(connection, pid)
+    return Fork(connection, pid, alone=request.get("alone", False))
 
 
 def _become(request: dict, streams: list[int]) -> None:
@@ -154,7 +161,14 @@ def _python(arguments: list[str]) -> None:
     runpy.run_path(arguments[0], run_name="__main__")
 
 
-COMMANDS: dict[str, Callable[[list[str]], int | None]] = {"twin": _twin, "python": _python, "pytest": _pytest}
+def _module(arguments: list[str]) -> None:
+    """`python -m MODULE ...`."""
+    sys.argv = ["-m", *arguments[1:]]
+    sys.path.insert(0, os.getcwd())
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int | None]] = {"twin": _twin, "python": _python, "module": _module, "pytest": _pytest}
 
 
 def _import_what_is_slow() -> None:

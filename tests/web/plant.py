@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import httpx
 from models.blueprint import Blueprint
 from models.load import load_blueprint
 from tests.brokers.embedded_process import EmbeddedProcess
+from tests.warm.plugin import Process, make_process
 from twin_app.cli.demo.plant import line, neighbour_on, partition_of
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ class Plant:
         self.name = f"w{uuid.uuid4().hex[:8]}"
         self.settings = settings
         self.broker = EmbeddedProcess(folder / "broker")
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Process] = []
         self.urls: list[str] = []
         self.client = httpx.Client(timeout=30.0)
         self.neighbour = ""
@@ -113,11 +113,7 @@ class Plant:
             **self.settings,
         }
         with log.open("wb") as out:
-            self.workers.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "twin_app.cli", "worker"], cwd=ROOT, env=environment, stdout=out, stderr=out
-                )
-            )
+            self.workers.append(make_process("twin_app.cli", ["worker"], environment=environment, log=out))
         self.urls.append(slow(lambda: self._url(log, number), "the web server listens"))
 
     def _url(self, log: Path, number: int) -> str | None:
