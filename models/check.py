@@ -1,12 +1,11 @@
 """What a blueprint must satisfy beyond its shape: every name used exists, every expression is one. All faults at once.
 
 The work is bounded, since a blueprint may come from anyone: at most PROBLEMS_MAX faults are looked for, and the nearest name to
-a wrong one is looked for among the first CANDIDATES_MAX, for the first NEAREST_MAX wrong ones.
+a wrong one is looked for among the first few hundred (models/nearest.py), for the first NEAREST_MAX wrong ones.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from models.distributions import kind_of, parameters_of
 from models.expressions import CONTAINER_FIELDS, LITERALS, RESOURCE_FIELDS, ROOTS, STORE_FIELDS, ExpressionError, parse
 from models.flow import RESERVED_TARGETS, Step
+from models.nearest import suggestion
 from models.parameters import declared, outages
 
 if TYPE_CHECKING:
     from models.blueprint import Blueprint
 
 PROBLEMS_MAX = 100
-CANDIDATES_MAX = 500
 NEAREST_MAX = 20
 
 Loc = tuple[str | int, ...]
@@ -34,13 +33,6 @@ class Problem:
     code: str
     message: str
     remedy: str | None = None
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """ "did you mean ...", or None if nothing among the first CANDIDATES_MAX is near."""
-    pool = list(islice(known, CANDIDATES_MAX))
-    found = get_close_matches(name, pool, n=1, cutoff=0.6) or [one for one in pool if len(name) > 2 and one.startswith(name)]
-    return f"did you mean `{found[0]}`?" if found else None
 
 
 def problems(blueprint: "Blueprint", lost: frozenset[str] = frozenset()) -> list[Problem]:
@@ -86,7 +78,7 @@ class _Checker:
     def _nearest(self, name: str, known: Iterable[str]) -> str | None:
         """The nearest name, for the first wrong ones."""
         self._looked_for += 1
-        return nearest(name, known) if self._looked_for <= NEAREST_MAX else None
+        return suggestion(name, known) if self._looked_for <= NEAREST_MAX else None
 
     def run(self) -> Iterator[Problem]:
         blueprint = self.blueprint

@@ -17,10 +17,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from models.base import Model
 from models.blueprint import TRACE_MAX, Blueprint
-from models.check import NEAREST_MAX, nearest
+from models.check import NEAREST_MAX
 from models.distributions import DISTRIBUTIONS
 from models.errors import BlueprintError, TwinError
 from models.flow import STEPS, AnyStep
+from models.nearest import suggestion
 from models.salvage import problems_in_the_rest
 
 TEXT_LENGTH_MAX = 4_000_000
@@ -204,17 +205,17 @@ def _remedy(item: Any, name: str, plain: Any) -> str | None:
             return "files are read by `twin check`, `twin run` and `twin send`; in a command give the `trace`"
         fields = _fields_beside(item["loc"])
         shown = f"there is {', '.join(fields)}" if 0 < len(fields) <= FIELDS_SHOWN_MAX else None
-        return nearest(name, fields) or shown
+        return suggestion(name, fields) or shown
     if item["type"] == "unknown_step" and isinstance(item["input"], dict) and len(item["input"]) > 1:
         return "begin each step with a `-` of its own"
     known = {"unknown_step": STEPS, "unknown_distribution": DISTRIBUTIONS}.get(item["type"])
     if known is not None and isinstance(item["input"], dict):
         written = _at(plain, item["loc"][:-1]) if item["loc"][-1] == "action" else None  # a misspelled verb looks like a label
         for key in [*(written if isinstance(written, dict) else ()), *item["input"]][:10]:
-            if isinstance(key, str) and (found := nearest(key, known)):
+            if isinstance(key, str) and (found := suggestion(key, known)):
                 return found
     if item["type"] == "literal_error" and isinstance(item["input"], str):
-        return nearest(item["input"], re.findall(r"'([^']*)'", item["ctx"]["expected"]))
+        return suggestion(item["input"], re.findall(r"'([^']*)'", item["ctx"]["expected"]))
     return None
 
 

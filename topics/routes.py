@@ -33,11 +33,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 
 from models.base import Model
-from models.check import nearest
 from models.errors import TwinError
 from models.event_kinds import DivergenceMeasured
 from models.events import TwinEvent
 from models.load import locate
+from models.nearest import suggestion
 from topics.confluent import ConfluentAvro
 from topics.registry import SchemaRegistry
 from topics.router import Route, Router, To
@@ -168,7 +168,7 @@ def _fault(item: Any, place_of: Callable[..., str]) -> TwinError:
     if item["type"] == "extra_forbidden":
         known = [*Rule.model_fields, *Routes.model_fields, *Destination.model_fields, *GlueRegistry.model_fields]
         return TwinError(
-            "unknown-field", f"there is no field `{name[:60]}` here", place=place_of(*item["loc"]), remedy=nearest(name, known)
+            "unknown-field", f"there is no field `{name[:60]}` here", place=place_of(*item["loc"]), remedy=suggestion(name, known)
         )
     message = item["msg"].removeprefix("Value error, ")
     return TwinError(

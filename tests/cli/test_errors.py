@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from twin_app.cli import main as cli_main
 from twin_app.cli import reference
@@ -76,6 +78,22 @@ def test_a_mistyped_verb_is_told_its_neighbour(twin) -> None:
 def test_version_and_help(twin) -> None:
     assert twin("--version").stdout == f"twin {cli_main.version()}\n"
     assert "Exit codes" in twin("--help").stdout
+
+
+def test_listing_the_verbs_neither_imports_nor_misquotes_one() -> None:
+    script = (
+        "import sys; from twin_app.cli.main import main, VERBS\n"
+        "try: main()\n"
+        "finally: print('imported:', *sorted(set(VERBS.values()) & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--help"], capture_output=True, text=True, timeout=60, env={**os.environ, "COLUMNS": "200"}
+    )
+    assert (done.returncode, done.stderr) == (0, "imported:\n")
+    group = typer.main.get_command(cli_main.app)
+    for name in cli_main.VERBS:
+        verb = group.get_command(None, name)
+        assert " ".join(verb.help.split("\n\n")[0].split()) in " ".join(done.stdout.replace("│", " ").split()), name
 
 
 def test_the_reference_page_is_the_help(twin) -> None:

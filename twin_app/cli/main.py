@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from models.check import nearest
 from models.errors import TwinError
+from models.nearest import suggestion
 from twin_app.cli import output
+from twin_app.cli.abstracts import abstract
 from twin_app.cli.output import ExitCode
 
 VERBS = {
@@ -50,12 +53,33 @@ HELP = {"help_option_names": ["-h", "--help"]}
 class TwinGroup(TyperGroup):
     """Knows the verbs, and ends every one that raises with one line and a documented code; with `--debug`, with the traceback."""
 
+    _listing = False
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with self._only_listed():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        with self._only_listed():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextlib.contextmanager
+    def _only_listed(self) -> Iterator[None]:
+        """While verbs are only listed, none of them is imported."""
+        self._listing = True
+        try:
+            yield
+        finally:
+            self._listing = False
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if self._listing and (about := abstract(VERBS[cmd_name], cmd_name.replace("-", "_"))) is not None:
+            return TyperCommand(cmd_name, help=about)
         if cmd_name not in VERBS:
-            near = nearest(cmd_name, VERBS)
+            near = suggestion(cmd_name, VERBS)
             if near is None:
                 return None  # typer says so
             raise TwinError("unknown-verb", f"there is no `twin {cmd_name[:40]}`", remedy=near)

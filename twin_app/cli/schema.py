@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from models.errors import TwinError
+from models.nearest import did_you_mean
 from topics.confluent import subject_name
 from topics.contracts import CONTRACTS
 from topics.registry import SchemaRegistry
@@ -17,7 +18,6 @@ from twin_app.cli.options import AppId, Json, Registry, Timeout, settings_from
 from twin_app.cli.output import ExitCode
 from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
-from twin_app.switchboard.nearest import did_you_mean
 
 schema = typer.Typer(
     add_completion=False,

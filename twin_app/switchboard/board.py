@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from models.blueprint import Blueprint
 from models.errors import CheckpointError, Rejected
 from models.events import SourceOffset
+from models.nearest import nearest_path
 from models.sharing import shared
 from twin_app.switchboard.casting import cast
-from twin_app.switchboard.nearest import nearest_path
 from twin_app.switchboard.parameters import Parameter, check_distribution, distribution_at, flatten
 
 _HINT_PATHS_MAX = 5_000

@@ -22,11 +22,11 @@ from models.blueprint import Blueprint
 from models.commands import Advance, Command, Forecast, Observe, Patch, Register, Remove, Set, Signal, Spawn
 from models.errors import CheckpointError, Rejected
 from models.events import EventRecord
+from models.nearest import did_you_mean
 from twin_app.kernel import Twin
 from twin_app.switchboard.answers import Answer, acknowledgement, events_of
 from twin_app.switchboard.board import Board, Change, Source
 from twin_app.switchboard.casting import bounded
-from twin_app.switchboard.nearest import did_you_mean
 from twin_app.switchboard.registration import blueprint_hash, blueprint_of, scale_of
 from twin_app.switchboard.schedule import Pending, Schedule
 from twin_app.switchboard.timescale import TimeScale, moment

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from models.commands import KINDS, PATH_CHARS_MAX, Command
 from models.errors import Rejected
-from twin_app.switchboard.nearest import did_you_mean, nearest
+from models.nearest import did_you_mean, nearest
 
 SECTIONS = ("resources", "containers", "stores", "services", "arrivals", "variables", "machines")
 """The first part of a path that is relative to its twin."""

@@ -16,8 +16,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     if len(name) > NAME_CHARS_MAX:
         return None
     pool = [candidate for candidate in islice(candidates, CANDIDATES_MAX) if len(candidate) <= NAME_CHARS_MAX]
-    found = get_close_matches(name, pool, n=1, cutoff=0.6)
+    found = get_close_matches(name, pool, n=1, cutoff=0.6) or [one for one in pool if len(name) > 2 and one.startswith(name)]
     return found[0] if found else None
+
+
+def suggestion(name: str, candidates: Iterable[str]) -> str | None:
+    """A remedy: the nearest candidate, or None if none is alike."""
+    found = nearest(name, candidates)
+    return None if found is None else f"did you mean `{found}`?"
 
 
 def nearest_path(path: str, paths: Iterable[str]) -> str | None:
