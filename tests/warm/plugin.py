@@ -37,6 +37,7 @@ def warm_socket() -> Path | None:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.warm.process", str(path)],
             cwd=ROOT,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment | {"OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,

@@ -66,11 +66,12 @@ def main(path: str) -> None:
     stop, stopper = socket.socketpair()
     signal.signal(signal.SIGTERM, lambda *_: stopper.send(b"."))
     selector.register(stop, selectors.EVENT_READ, None)
+    selector.register(sys.stdin, selectors.EVENT_READ, None)  # its end is that of the test run, however that came
     forks: list[Fork] = []
     print("ready", flush=True)
     while True:
         for key, _ in selector.select():
-            if key.fileobj is stop:
+            if key.fileobj in (stop, sys.stdin):
                 for fork in forks:
                     fork.close(gone=False)
                 return

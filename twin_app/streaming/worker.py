@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from twin_app.settings import Settings
 from twin_app.streaming.app import TwinApp, create_app
+from twin_app.streaming.dialling import pace_dialling
 from twin_app.streaming.errors import EXIT_CRASHED
 from twin_app.streaming.failpoints import Failpoints
 from twin_app.streaming.hosting import Followers, Hosting
@@ -56,6 +57,7 @@ async def run_worker(settings: Settings, prepare: Prepare, beside: Beside | None
 
 
 async def _run(settings: Settings, prepare: Prepare, standing: Standing) -> None:
+    pace_dialling()
     failpoints = Failpoints(settings.failpoints)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
