@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from tests.kernel.three_ways import blueprint
-from twin_app.kernel import Twin
+from twin_app.kernel import Twin, lots
 from twin_app.kernel import calendar as calendars
-from twin_app.kernel.calendar import NORMAL, URGENT, Calendar, Entry
+from twin_app.kernel.calendar import HIDDEN, NORMAL, URGENT, Calendar, Entry
 
 
 class PlainHeap:
@@ -57,18 +57,26 @@ SPREADS = {
 @pytest.mark.parametrize("seed", range(4))
 def test_order_is_that_of_one_heap(monkeypatch: pytest.MonkeyPatch, spread: str, seed: int):
     monkeypatch.setattr(calendars, "NEAR_MAX", 32)
-    monkeypatch.setattr(calendars, "BUCKET_TARGET", 4)
-    monkeypatch.setattr(calendars, "BUCKETS_MAX", 64)
+    monkeypatch.setattr(calendars, "CHUNK", 4)
+    monkeypatch.setattr(lots, "LOTS_MAX", 16)
+    monkeypatch.setattr(lots, "STAGED_MAX", 8)
+    monkeypatch.setattr(lots, "PLACES_MIN", 64)
     draw = Random(seed)
     calendar, golden = Calendar(), PlainHeap()
     entries = [Entry() for _ in range(600)]
     names = {id(entry): name for name, entry in enumerate(entries)}
-    now, far_seen = 0.0, 0
+    now, far_seen, hidden_seen = 0.0, 0, 0
+    times: dict[int, float] = {}
 
     def schedule(name: int) -> None:
         priority = NORMAL if name % 50 else URGENT  # an entry is urgent by its kind
         at = now + SPREADS[spread](draw)
-        calendar.schedule(entries[name], at, priority)
+        if at >= calendar.reach and priority == NORMAL and draw.random() < 0.5:
+            calendar.number += 1
+            calendar.defer(entries[name], at, calendar.number)
+        else:
+            calendar.schedule(entries[name], at, priority)
+        times[name] = at
         golden.schedule(name, at, priority)
 
     for name in range(600):
@@ -89,11 +97,19 @@ def test_order_is_that_of_one_heap(monkeypatch: pytest.MonkeyPatch, spread: str,
                 if draw.random() < 0.7:
                     schedule(found[1])
         far_seen = max(far_seen, calendar.far)
+        hidden = {name: entry for name, entry in enumerate(entries) if entry.order == HIDDEN}
+        if draw.random() < 0.02:
+            expected_hidden = {entry: (times[name], golden.due[name]) for name, entry in hidden.items()}
+            assert calendar.hidden() == expected_hidden
+            some = list(hidden.values())[::7]
+            assert {entry: calendar.hidden(some)[entry] for entry in some} == {entry: expected_hidden[entry] for entry in some}
+            hidden_seen += len(hidden)
         assert calendar.stale >= 0
         assert len(calendar.heap) + calendar.far <= 2 * (600 + calendars.STALE_MIN) + 1, "what is stale is not dropped"
     while (expected := golden.pop()) is not None:
         assert pop(calendar, names) == expected
     assert pop(calendar, names) is None
+    assert hidden_seen > 0 or spread == "all at once"
     assert far_seen > 0 or spread == "all at once", "the calendar was never cut: this shows nothing"
 
 
@@ -112,7 +128,8 @@ def test_a_crowd_does_the_same_in_a_heap_and_in_buckets(monkeypatch: pytest.Monk
 
     def told(cut: bool) -> tuple[list[object], str, int]:
         monkeypatch.setattr(calendars, "NEAR_MAX", 16 if cut else 10**9)
-        monkeypatch.setattr(calendars, "BUCKET_TARGET", 4)
+        monkeypatch.setattr(calendars, "CHUNK", 4)
+        monkeypatch.setattr(lots, "LOTS_MAX", 16)
         twin = Twin(model)
         for _ in range(300):
             twin.spawn("stay")

@@ -4,50 +4,51 @@ An entry never holds a closure over a frame. It names whom to wake (`step`), so 
 rebuilt with every tie in place: the sequence number is part of the entry.
 
 SimPy's calendar is a binary heap. With a million entries each push and pop walks over memory that no cache holds, so a large
-calendar is cut in two by a `horizon`: what is due before it is in SimPy's heap, what is due later lies unsorted in buckets of
-equal width, and beyond those in one list. When the heap is worked off, the next bucket goes into it. This is a calendar queue
-(Brown, "Calendar queues: a fast O(1) priority queue implementation for the simulation event set problem", 1988) that sorts as
-late as the ladder queue does (Tang, Goh, Thng, 2005). The order of execution is that of one heap, to the last tie: the bounds
-of a bucket are exact numbers, and all of it is in the heap before any of it is executed.
+calendar is cut: what is due soon is in SimPy's heap, what is due later lies in lots of equal width (lots.py), unsorted, and
+beyond those in one more. When the heap is worked off, the next lot is sorted into a run, and goes into the heap chunk by chunk.
+This is a calendar queue (Brown, "Calendar queues: a fast O(1) priority queue implementation for the simulation event set
+problem", 1988) that sorts as late as the ladder queue does (Tang, Goh, Thng, 2005). The order of execution is that of one heap,
+to the last tie: the bounds of a lot are exact numbers, and what is due at one time goes into the heap together.
 """
 
+from collections.abc import Collection
 from heapq import heapify, heappop, heappush
-from math import frexp, inf, ldexp
+from math import inf
 from typing import Any
 
 from simpy import Environment
-from simpy.events import NORMAL, URGENT, Event
+from simpy.events import NORMAL, URGENT
 
-__all__ = ["NORMAL", "URGENT", "Calendar", "Entry"]
+from twin_app.kernel.lots import Lots
+
+__all__ = ["HIDDEN", "NORMAL", "URGENT", "Calendar", "Entry"]
 
 STALE_MIN = 64
 NEAR_MAX = 4_096
 """Above so many entries the heap is cut; below, there is nothing but the heap."""
-BUCKET_TARGET = 256
-"""Entries in a bucket, about: few enough to stay in the processor's cache, enough to share the work of fetching them."""
-BUCKETS_MAX = 32_768
-SAMPLE = 1_024
-"""Entries whose times are looked at to choose the width of buckets."""
-EXACT_MAX = 2.0**50
-"""Bounds of buckets stay below this many widths: there, their numbers are exact as floats."""
+CHUNK = 256
+"""Entries that go into the heap at once, about: few enough to stay in the processor's cache, enough to share the work."""
+HIDDEN = -1
+"""`order` of an entry that is due when only the calendar knows: one that lies far and need not be found."""
 
 
-class Entry(Event):
+class Entry:
     """A calendar entry that can be used again and again: at most one occurrence of it is due at any time.
 
     `order` is the sequence number of the due occurrence, 0 when none is. Cancelling sets it to 0; what is left of it in the
-    calendar is recognised as stale, in the heap by its number, in a bucket by its time.
+    calendar is recognised as stale by its number.
     """
 
-    __slots__ = ("at", "order", "phase", "step")  # `phase` is an entity's; it lies here since it is used with the others
+    # `phase` and `units` are an entity's: what is used together lies together.
+    __slots__ = ("at", "order", "phase", "step", "units")
 
     at: float
     order: int
     phase: int
     step: Any
+    units: int
 
     def __init__(self) -> None:
-        # SimPy's own constructor is not called: an entry keeps no callbacks and no value, its `step` is all there is.
         self.at = 0.0
         self.order = 0
 
@@ -55,25 +56,23 @@ class Entry(Event):
 class Calendar:
     """SimPy's calendar with cancellation and a horizon.
 
-    `number`: the sequence number given last. `heap`: what is due before the `horizon`, and urgent entries (there are few)
-    whenever they are due. `far`: how many lie in buckets and beyond. `stale`: how many are cancelled, here and there; dropped
-    when met, or all at once when they are the majority.
+    `number`: the sequence number given last. `heap`: what is due next. All that is due before the `horizon` is in it, and
+    whoever is scheduled before `reach` goes there too (urgent entries, of which there are few, whenever they are due). `far`: how
+    many lie elsewhere. `stale`: how many are cancelled, here and there; dropped when met, or all at once when they are the
+    majority.
     """
 
     __slots__ = (
-        "_base",
-        "_beyond",
-        "_buckets",
         "_cut_at",
-        "_end",
+        "_lots",
         "_near_max",
-        "_next",
-        "_scale",
+        "_void",
         "environment",
         "far",
         "heap",
         "horizon",
         "number",
+        "reach",
         "stale",
     )
 
@@ -81,56 +80,75 @@ class Calendar:
         self.environment = Environment(initial_time=start)
         self.heap: list[Any] = self.environment._queue
         self.number = 0
+        self._void: dict[Entry, int] = {}
         self._uncut()
 
     def _uncut(self) -> None:
-        """Nothing but the heap."""
-        self._buckets: list[list[Entry]] = []
-        self._next = 0
-        self._base = 0
-        self._scale = 1.0
-        self._end = -inf
-        self._beyond: list[Entry] = []
+        """Nothing but the heap, and nothing stale in it."""
+        self._lots = Lots()
         self._near_max = NEAR_MAX
         self._cut_at = 0
+        self._void.clear()
         self.far = 0
         self.stale = 0
         self.horizon = inf
+        self.reach = inf
 
     def schedule(self, entry: Entry, at: float, priority: int = NORMAL) -> None:
         entry.at = at
         self.number = entry.order = order = self.number + 1
-        if at < self.horizon or priority != NORMAL:
+        if at < self.reach or priority != NORMAL:
             heappush(self.heap, (at, priority, order, entry))
             if len(self.heap) > self._near_max:
                 self._cut(order)
         else:
-            self.defer(entry, at)
+            self._add(at, order, entry)
 
-    def defer(self, entry: Entry, at: float) -> None:
-        """Put an entry where what is due at or after the horizon lies."""
-        if at < self._end:
-            self._buckets[int(at * self._scale) - self._base].append(entry)
-        else:
-            self._beyond.append(entry)
+    def defer(self, entry: Entry, at: float, order: int) -> None:
+        """Put an entry where what is due at or after `reach` lies, so that only the calendar knows when it is due.
+
+        Time and number as objects of its own would be two more places in memory that no cache holds.
+        """
+        entry.at = 0.0
+        entry.order = HIDDEN
+        self._add(at, order, entry)
+
+    def _add(self, at: float, order: int, entry: Entry) -> None:
+        lots = self._lots
+        lots.times.append(at)
+        lots.orders.append(order)
+        lots.entries.append(entry)
         self.far += 1
 
+    def hidden(self, wanted: Collection[Entry] | None = None) -> dict[Entry, tuple[float, int]]:
+        """Time and sequence number of those that are HIDDEN; of the `wanted` ones only, where given."""
+        near = [(item[0], item[2], item[3]) for item in self.heap if item[3].order == HIDDEN]
+        rows = near + (self._lots.rows(wanted) if self.far else [])
+        return {entry: (at, order) for at, order, entry in rows if entry.order == HIDDEN and self._is_due(order, entry)}
+
+    # -- cancellation
     def cancel(self, entry: Entry) -> None:
         if entry.order:
             entry.order = 0
+            if self.reach < inf:
+                # When it is scheduled again it may be HIDDEN: then this tells its occurrences apart.
+                if not self.stale:
+                    self._void.clear()
+                self._void[entry] = self.number
             self.stale += 1
-            if self.stale > STALE_MIN and self.stale * 2 > len(self.heap) + self.far:
+            if self.stale > STALE_MIN and max(self.stale, len(self._void)) * 2 > len(self.heap) + self.far:
                 self._sweep()
+
+    def is_stale(self, order: int, entry: Entry) -> bool:
+        """Whether an occurrence that was met has been cancelled."""
+        return not self._is_due(order, entry)
+
+    def _is_due(self, order: int, entry: Entry) -> bool:
+        return entry.order == order or (entry.order == HIDDEN and (not self.stale or order > self._void.get(entry, 0)))
 
     def _sweep(self) -> None:
         """Drop all that is stale."""
-        self.heap[:] = [item for item in self.heap if item[3].order == item[2]]
-        heapify(self.heap)
-        for number in range(self._next, len(self._buckets)):
-            self._buckets[number] = self._due(self._buckets[number], *self._bounds(number))
-        self._beyond = self._due(self._beyond, self._end, inf)
-        self.far = sum(map(len, self._buckets[self._next :])) + len(self._beyond)
-        self.stale = 0
+        self._distribute([], [item for item in self.heap if self._is_due(item[2], item[3])], self._cut_at)
 
     def next_time(self) -> float:
         """Time of the earliest entry; infinity if there is none."""
@@ -139,7 +157,7 @@ class Calendar:
             head = heap[0]
             if head[0] >= self.horizon:
                 self.draw_near()
-            elif head[3].order == head[2]:
+            elif self._is_due(head[2], head[3]):
                 return head[0]
             else:
                 heappop(heap)
@@ -149,34 +167,32 @@ class Calendar:
     # -- near and far
     def draw_near(self) -> bool:
         """The heap is worked off up to the horizon: put what is due next into it. False when nothing is left at all."""
-        heap, buckets = self.heap, self._buckets
+        heap, lots = self.heap, self._lots
         while self.far:
-            if self._next == len(buckets):
-                self._distribute([], [item for item in heap if item[3].order == item[2]], self.number)
-                return bool(heap)
-            bucket = buckets[self._next]
-            low, self.horizon = self._bounds(self._next)
-            buckets[self._next] = []
-            self._next += 1
-            if not bucket:
+            if lots.used_up() or lots.sprawling(self.far):
+                self._distribute([], [item for item in heap if self._is_due(item[2], item[3])], self.number)
+                lots = self._lots
                 continue
-            self.far -= len(bucket)
+            items, self.horizon = lots.chunk(CHUNK)
+            self.reach = lots.reach
+            self.far -= len(items)
             if self.stale:
-                found = self._due(bucket, low, self.horizon)
-                self.stale -= len(bucket) - len(found)
-                bucket = found
-            items = [(entry.at, NORMAL, entry.order, entry) for entry in bucket]
-            items.sort()
-            if heap:
+                found = [item for item in items if self._is_due(item[2], item[3])]
+                self.stale -= len(items) - len(found)
+                items = found
+            if not heap:
+                heap[:] = items  # sorted: a heap
+            elif len(heap) < len(items):
                 heap += items
                 heapify(heap)
             else:
-                heap[:] = items
+                for item in items:
+                    heappush(heap, item)
             if len(heap) > self._near_max:
                 self._cut(self.number)
             if heap:
                 return True
-        self.horizon = inf
+        self.horizon = self.reach = inf
         return bool(heap)
 
     def cut(self) -> None:
@@ -187,51 +203,27 @@ class Calendar:
     def _cut(self, number: int) -> None:
         """Cut where the heap is large, but not before as many have been scheduled (`number` counts) as are to be distributed."""
         if number - self._cut_at >= self.far:
-            live = [item for item in self.heap if item[3].order == item[2]]
-            self._distribute(
-                [item[3] for item in live if item[1] == NORMAL], [item for item in live if item[1] != NORMAL], number
-            )
+            due = [item for item in self.heap if self._is_due(item[2], item[3])]
+            self._distribute([item for item in due if item[1] == NORMAL], [item for item in due if item[1] != NORMAL], number)
 
-    def _distribute(self, near: list[Entry], urgent: list[Any], number: int) -> None:
-        """Choose the width of buckets by how densely the next entries lie, and distribute all entries anew."""
-        for place in range(self._next, len(self._buckets)):
-            near += self._due(self._buckets[place], *self._bounds(place))
-        near += self._due(self._beyond, self._end, inf)
+    def _distribute(self, near: list[Any], heap: list[Any], number: int) -> None:
+        """Choose the width of lots anew, and distribute what is far and what is `near`. `heap` is what stays in it."""
+        rows = [(item[0], item[2], item[3]) for item in near] + self._lots.rows()
+        if self.stale:
+            rows = [row for row in rows if self._is_due(row[1], row[2])]
         self._uncut()
         self._cut_at = number
-        times = sorted([entry.at for entry in near[:: max(1, len(near) // SAMPLE)]])
-        quarter = times[len(times) // 4] if times else 0.0
-        width = (quarter - times[0]) / len(near) * 4 * BUCKET_TARGET if times else 0.0
-        heap = urgent
-        if len(near) > NEAR_MAX // 2 and width > quarter / EXACT_MAX:
-            self._scale = scale = ldexp(1.0, -frexp(width)[1])
-            self._base = int(min([entry.at for entry in near]) * scale)
-            number_of = min(int(times[-1] * scale) - self._base + 2, BUCKETS_MAX)
-            self._buckets = [[] for _ in range(number_of)]
-            self._end = (self._base + number_of) / scale
-            self._next = 1
-            self.horizon = horizon = (self._base + 1) / scale
-            for entry in near:
-                if entry.at < horizon:
-                    heap.append((entry.at, NORMAL, entry.order, entry))
-                else:
-                    self.defer(entry, entry.at)
+        lots = Lots.of(rows, few=NEAR_MAX // 2)
+        if lots is not None:
+            self._lots = lots
+            self.far = len(rows)
+            self.horizon = self.reach = lots.reach
         else:
             # Few are left, or too many are due at once: no width would part them.
-            heap += [(entry.at, NORMAL, entry.order, entry) for entry in near]
+            heap = heap + [(at, NORMAL, order, entry) for at, order, entry in rows]
         heapify(heap)
         self.heap[:] = heap
         self._near_max = max(NEAR_MAX, 2 * len(heap))
-
-    def _bounds(self, number: int) -> tuple[float, float]:
-        """Of a bucket: due from the first on, before the second."""
-        place = self._base + number
-        return place / self._scale, (place + 1) / self._scale
-
-    @staticmethod
-    def _due(bucket: list[Entry], low: float, high: float) -> list[Entry]:
-        """Those in a bucket that are due in it, each once (who was cancelled and came back is there twice)."""
-        return list({entry.order: entry for entry in bucket if entry.order and low <= entry.at < high}.values())
 
     # -- as data
     def rebuild(self, entries: list[tuple[float, int, int, Entry]], last_number: int) -> None:

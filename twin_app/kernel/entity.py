@@ -30,7 +30,7 @@ class Entity(Entry):
     a step needs to remember of it, by name.
     """
 
-    __slots__ = ("attributes", "created", "flow", "held", "id", "last", "memory", "priority", "since", "ticket", "units")
+    __slots__ = ("attributes", "created", "flow", "held", "id", "last", "memory", "priority", "since", "ticket")
 
     def __init__(self, number: int, flow: str, created: float, attributes: dict[str, Any] | None, step: Any) -> None:
         self.at = 0.0

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from models.errors import CheckpointError
 from models.sharing import blueprint_from
-from twin_app.kernel.calendar import NORMAL, URGENT, Entry
+from twin_app.kernel.calendar import HIDDEN, NORMAL, URGENT, Entry
 from twin_app.kernel.entity import Entity
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ FORMAT = 1
 
 def take(twin: "Twin") -> dict[str, Any]:
     """The snapshot of a twin at rest (between two calendar entries). `salt` is there only in a fork that has one."""
+    hidden = twin.calendar.hidden()
     return {
         **({"salt": twin.salt} if twin.salt else {}),
         "format": FORMAT,
@@ -43,7 +44,7 @@ def take(twin: "Twin") -> dict[str, Any]:
         "machines": twin.machines,
         "parameters": twin.parameter_board.all(),
         "streams": {name: stream.position for name, stream in twin._streams.items() if stream.position},
-        "entities": [_entity_row(entity) for entity in twin.entities.values()],
+        "entities": [_entity_row(entity, hidden) for entity in twin.entities.values()],
         "resources": {name: resource.snapshot() for name, resource in twin.resources.items()},
         "containers": {name: container.snapshot() for name, container in twin.containers.items()},
         "stores": {name: store.snapshot() for name, store in twin.stores.items()},
@@ -145,13 +146,14 @@ def _due(entry: Entry) -> list[Any]:
     return [entry.at, entry.order] if entry.order else [None, 0]
 
 
-def _entity_row(x: Entity) -> list[Any]:
+def _entity_row(x: Entity, hidden: dict[Entry, tuple[float, int]]) -> list[Any]:
+    at, order = (x.at, x.order) if x.order != HIDDEN else hidden[x]
     return [
         x.id,
         x.step.index,
         x.phase,
-        x.at if x.order else None,
-        x.order,
+        at if order else None,
+        order,
         x.flow,
         x.created,
         x.last,

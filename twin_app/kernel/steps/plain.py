@@ -67,12 +67,14 @@ class PlainProcess(Process):
             tell = twin.tell
             tell((seq, now, "entity-started", entity.id, cause, self.payload))
         calendar = twin.calendar
-        entity.at = at = now + duration
-        calendar.number = entity.order = order = calendar.number + 1
-        if at < calendar.horizon:
+        calendar.number = order = calendar.number + 1
+        at = now + duration
+        if at < calendar.reach:
+            entity.at = at
+            entity.order = order
             heappush(calendar.heap, (at, NORMAL, order, entity))
         else:
-            calendar.defer(entity, at)
+            calendar.defer(entity, at, order)  # nobody asks this entity when it will be done
         if resource.on_change is not None:
             resource.on_change()
         return None

@@ -1,10 +1,8 @@
 """Seize, process and release: holding units of a resource."""
 
-from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from models.errors import EntityFault
-from twin_app.kernel.calendar import NORMAL
 from twin_app.kernel.entity import HALTED, MOVING, QUEUED, SERVING, Entity
 from twin_app.kernel.expressions import Expression
 from twin_app.kernel.steps.base import DURATION_MAX, Next, Step, amount, legal_duration, positive_whole
@@ -176,14 +174,7 @@ class Process(Seize):
         elif twin.events:
             payload = {"resource": resource.name, "remaining": left}
             entity.last = twin.emit("entity-resumed", entity.id, cause, payload)
-        # calendar.schedule(), written out: this is the most frequent entry
-        entity.at = at = now + duration
-        calendar = twin.calendar
-        calendar.number = entity.order = order = calendar.number + 1
-        if at < calendar.horizon:
-            heappush(calendar.heap, (at, NORMAL, order, entity))
-        else:
-            calendar.defer(entity, at)
+        twin.calendar.schedule(entity, now + duration)
         if resource.on_change is not None:
             resource.on_change()
         return None
