@@ -206,7 +206,8 @@ class Blueprint(Model):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> "Blueprint":
-        found = problems(self, (info.context or {}).get("lost", frozenset()))
+        context = info.context or {}
+        found = problems(self, context.get("lost", frozenset()), context.get("own_steps"))
         if found:
             first = found[0]
             raise PydanticCustomError(

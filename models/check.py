@@ -4,7 +4,7 @@ The work is bounded, since a blueprint may come from anyone: at most PROBLEMS_MA
 a wrong one is looked for among the first few hundred (models/nearest.py), for the first NEAREST_MAX wrong ones.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_MAX = 100
 NEAREST_MAX = 20
+OWN_STEP_REMEDY = "install the package that offers it as an entry point of `twin_app.steps`"
 
 Loc = tuple[str | int, ...]
 
@@ -35,12 +36,15 @@ class Problem:
     remedy: str | None = None
 
 
-def problems(blueprint: "Blueprint", lost: frozenset[str] = frozenset()) -> list[Problem]:
+def problems(
+    blueprint: "Blueprint", lost: frozenset[str] = frozenset(), own_steps: Collection[str] | None = None
+) -> list[Problem]:
     """What is wrong with the references and expressions of a blueprint of the right shape: the first PROBLEMS_MAX faults.
 
-    Nothing is said about names in `lost`: they may have been in parts that had no right shape (models/salvage.py).
+    Nothing is said about names in `lost`: they may have been in parts that had no right shape (models/salvage.py). `own_steps`:
+    the own Python steps that can be called here; None where that is not known.
     """
-    return list(islice(_Checker(blueprint, lost).run(), PROBLEMS_MAX))
+    return list(islice(_Checker(blueprint, lost, own_steps).run(), PROBLEMS_MAX))
 
 
 def blocks_of(step: Any) -> list[tuple[Loc, Any]]:
@@ -69,9 +73,10 @@ _NOTHING = _Nothing()
 
 
 class _Checker:
-    def __init__(self, blueprint: "Blueprint", lost: frozenset[str]) -> None:
+    def __init__(self, blueprint: "Blueprint", lost: frozenset[str], own_steps: Collection[str] | None) -> None:
         self.blueprint = blueprint
         self.lost = lost
+        self.own_steps = own_steps
         self.labels: dict[str, None] = {}
         self._looked_for = 0
 
@@ -274,6 +279,9 @@ class _Checker:
         yield from self._span((*loc, "timeout"), body.timeout)
 
     def _call(self, loc: Loc, body: Any) -> Iterator[Problem]:
+        if self.own_steps is not None and body.step not in self.own_steps:
+            remedy = self._nearest(body.step, self.own_steps) or OWN_STEP_REMEDY
+            yield Problem((*loc, "step"), "unknown-own-step", f"there is no own step `{body.step}`", remedy)
         for key, value in body.with_.items():
             yield from self._value((*loc, "with", key), value)
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime
 from io import StringIO
 from itertools import islice
@@ -30,10 +30,17 @@ DEPTH_MAX = 100
 FAULTS_MAX = 100
 
 
-def load_blueprint(text: str, *, source: str = "<string>", read: Callable[[str], str] | None = None) -> Blueprint:
+def load_blueprint(
+    text: str,
+    *,
+    source: str = "<string>",
+    read: Callable[[str], str] | None = None,
+    own_steps: Collection[str] | None = None,
+) -> Blueprint:
     """Read and check a blueprint. `source` is how places are named. Raises BlueprintError with everything that is wrong.
 
     `read` gives the text of a file that the blueprint names (`csv` of an arrival); without it such a name is refused.
+    `own_steps`: the own Python steps that can be called where it is to run; None where that is not known.
     """
     if len(text) > TEXT_LENGTH_MAX:
         error = TwinError("blueprint-too-large", f"a blueprint has at most {TEXT_LENGTH_MAX:,} characters", place=source)
@@ -45,9 +52,9 @@ def load_blueprint(text: str, *, source: str = "<string>", read: Callable[[str],
     plain = _Plain(source).convert(document, 0)
     faults = _read_traces(plain, read, document, source) if read is not None else []
     try:
-        blueprint = Blueprint.model_validate(plain)
+        blueprint = Blueprint.model_validate(plain, context={"own_steps": own_steps})
     except ValidationError as error:
-        faults += _explain(error, plain, document, source)
+        faults += _explain(error, plain, document, source, own_steps)
     else:
         if not faults:
             return blueprint
@@ -157,7 +164,9 @@ _TEXTS = {
 }
 
 
-def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> list[TwinError]:
+def _explain(
+    error: ValidationError, plain: Any, document: Any, source: str, own_steps: Collection[str] | None = None
+) -> list[TwinError]:
     """All faults: of the shape, and of names and expressions; those of what has the right shape too.
 
     Bounded: after FAULTS_MAX faults of the shape the others are counted, and nothing else is looked at.
@@ -168,7 +177,7 @@ def _explain(error: ValidationError, plain: Any, document: Any, source: str) -> 
     if [item["type"] for item in items] == ["blueprint"]:
         items, problems = [], items[0]["ctx"]["problems"]
     else:
-        problems = problems_in_the_rest(plain, error) if isinstance(plain, dict) and count <= FAULTS_MAX else []
+        problems = problems_in_the_rest(plain, error, own_steps) if isinstance(plain, dict) and count <= FAULTS_MAX else []
     for loc, code, message, remedy in problems:
         found.append(TwinError(code, message, place=locate(document, tuple(loc), source), remedy=remedy))
     for number, item in enumerate(items):

@@ -30,6 +30,7 @@ REJECTIONS: dict[str, str] = {
     "too-many-entities": "the twin has as many entities as its limit allows",
     "stale-timestamp": "the record is too old to start a twin at its time",
     "bad-blueprint": "the blueprint has faults; the reason lists them",
+    "unknown-own-step": "the blueprint calls an own Python step that is not installed on the worker, or cannot be loaded",
     "work-in-progress": "entities or scheduled commands would be lost, and `discard_work` is not set",
     "not-event-mode": "only a twin in event mode can be moved forward by a command",
     "schedule-full": "too many commands wait for their time",

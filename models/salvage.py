@@ -4,7 +4,7 @@ Whatever is misshapen is replaced by something harmless of the same name, and th
 stay faults however the misshapen parts are mended are told: nothing is said about names that such a part may have meant.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -29,22 +29,22 @@ _STEP: dict[str, Any] = {"delay": 0.0}
 Loc = tuple[str | int, ...]
 
 
-def problems_in_the_rest(document: dict[str, Any], error: ValidationError) -> list[Any]:
+def problems_in_the_rest(document: dict[str, Any], error: ValidationError, own_steps: Collection[str] | None = None) -> list[Any]:
     """The faults (location, code, message, remedy) of the well-formed rest of a plain document that `error` was about."""
     try:
-        return _problems_in_the_rest(document, error)
+        return _problems_in_the_rest(document, error, own_steps)
     except RecursionError:
         return []  # nested too deeply to say more about it
 
 
-def _problems_in_the_rest(document: dict[str, Any], error: ValidationError) -> list[Any]:
+def _problems_in_the_rest(document: dict[str, Any], error: ValidationError, own_steps: Collection[str] | None) -> list[Any]:
     rest = deepcopy(document)
     lost: set[str] = set()
     for _ in range(ROUNDS_MAX):
         for item in error.errors(include_url=False, include_input=False, include_context=False):
             _mend(rest, item["loc"], lost)
         try:
-            Blueprint.model_validate(rest, context={"lost": frozenset(lost)})
+            Blueprint.model_validate(rest, context={"lost": frozenset(lost), "own_steps": own_steps})
         except ValidationError as following:
             error = following
         else:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from twin_app.cli.command_file import CommandFileError, holds_commands, read_commands
+from twin_app.kernel import own_steps
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -130,3 +131,19 @@ def test_a_recorded_trace_is_found_beside_its_blueprint(twin, tmp_path: Path) ->
 def test_a_mistake_of_writing_is_answered_in_the_words_of_the_language(twin, tmp_path: Path, flow: str, told: str) -> None:
     (tmp_path / "b.yaml").write_text(f"twin: T\nflows: {{f: [{flow}]}}\n")
     assert told in twin("check", tmp_path / "b.yaml").stderr
+
+
+def test_a_step_that_is_not_installed_is_told_with_its_place(twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_steps, "_known", {"grade": lambda context: 1})
+    file = tmp_path / "mill.yaml"
+    file.write_text(
+        "twin: Mill\nflows:\n  roll:\n    - loop:\n        times: 2\n        do:\n          - call: {step: grad}\n"
+        "    - call: {step: grade}\n    - call: polish\n    - dela: 3\n"
+    )
+    for verb in ("check", "run"):
+        done = twin(verb, file)
+        assert done.exit_code == 2
+        assert "mill.yaml:7:20: there is no own step `grad` [unknown-own-step] (did you mean `grade`?)" in done.stderr
+        assert "mill.yaml:9:7: there is no own step `polish` [unknown-own-step] (install the package" in done.stderr
+        assert "unknown-step" in done.stderr
+        assert "`grade` [" not in done.stderr

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.errors import Rejected, TwinError
 from tests.partition.world import T0_US, Committed, Log, PlainOutbox, cycle, line, new_host, read, recover, replay, settle
+from twin_app.kernel import own_steps
 from twin_app.kernel.own_steps import Context, offer
 from twin_app.partition import ConfigRecord, HostSettings, PartitionHost
 
@@ -291,3 +292,31 @@ def test_a_replay_follows_what_the_registry_knew_then_and_not_what_it_knows_now(
     with pytest.raises(TwinError) as diverged:
         replay(host_on(read_with_registry), committed.ticks, log.records)
     assert diverged.value.code == "replay-diverged"
+
+
+def test_a_step_that_nobody_offers_never_stops_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is refused; installed later, a replay still refuses it; taken away later, a replay says that it diverges."""
+    monkeypatch.setattr(own_steps, "_known", {})
+    log = Log()
+    calling = {"flows": {"f": [{"loop": {"times": 1, "do": [{"call": {"step": "grad", "as": "x"}}]}}]}}
+    log.write("A", {"kind": "register", "blueprint": calling}, 0.0)
+    log.write("Line_A", {"kind": "register", "blueprint": line()}, 1.0)
+    log.write("A", {"kind": "register", "blueprint": calling}, 10.0)
+    offer("grade", lambda context: 1)
+    host, committed = new_host(HostSettings(checkpoint_ticks=1_000, vitals_interval_us=1 << 60)), Committed()
+    settle(host, committed, log.records[:2], 5.0)
+    [letter] = committed.values("twin-dead-letters")
+    assert (letter["offset"], letter["code"]) == (0, "unknown-own-step")
+    assert "there is no own step `grad`" in str(letter)
+    assert "did you mean `grade`?" in str(letter)
+    assert {event["twin"] for event in committed.events} == {"Line_A"}
+    offer("grad", lambda context: 1)
+    assert sorted(recover(committed, log).cells) == ["Line_A"]
+    settle(host, committed, log.records[2:], 20.0)
+    assert sorted(recover(committed, log).cells) == ["A", "Line_A"]
+    own_steps._known.clear()
+    with pytest.raises(TwinError, match="unknown-own-step"):
+        recover(committed, log)  # from a checkpoint
+    with pytest.raises(TwinError, match="unknown-own-step") as caught:
+        replay(new_host(), committed.ticks, log.records)
+    assert caught.value.code == "replay-diverged"

@@ -14,6 +14,7 @@ from twin_app.cli import output
 from twin_app.cli.command_file import holds_commands, read_commands
 from twin_app.cli.output import ExitCode
 from twin_app.cli.reading import files_beside, read_text, source_name
+from twin_app.kernel.own_steps import offered
 
 
 def check(
@@ -50,7 +51,7 @@ def _look(path: Path) -> dict[str, Any]:
     if holds_commands(text):
         commands = read_commands(text, source=source)
         return {"about": f"{len(commands)} commands", "commands": len(commands)}
-    blueprint = load_blueprint(text, source=source, read=files_beside(source))
+    blueprint = load_blueprint(text, source=source, read=files_beside(source), own_steps=offered())
     return {"about": _about(blueprint), "twin": blueprint.twin}
 
 

@@ -19,7 +19,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say from the blueprint alone, by queueing theory, how busy each resource will be, who will wait, and what the limit is."""
-    found = explained(read_blueprint(file))
+    found = explained(read_blueprint(file, to_run=False))
     if as_json:
         output.put_json(found.as_fields())
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 from models.blueprint import Blueprint
 from models.errors import TwinError
 from models.load import load_blueprint
+from twin_app.kernel.own_steps import offered
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 """Longest file that is read; a blueprint has its own, lower limit."""
@@ -35,10 +36,13 @@ def read_text(path: Path) -> str:
         raise TwinError("unreadable-file", f"is not UTF-8 text ({error})", place=str(path), remedy="save it as UTF-8") from error
 
 
-def read_blueprint(path: Path) -> Blueprint:
-    """The blueprint in a file, with the files that it names. Raises BlueprintError, TwinError `unreadable-file`."""
+def read_blueprint(path: Path, *, to_run: bool = True) -> Blueprint:
+    """The blueprint in a file, with the files that it names. Raises BlueprintError, TwinError `unreadable-file`.
+
+    `to_run`: the own Python steps that it calls have to be there.
+    """
     source = source_name(path)
-    return load_blueprint(read_text(path), source=source, read=files_beside(source))
+    return load_blueprint(read_text(path), source=source, read=files_beside(source), own_steps=offered() if to_run else None)
 
 
 def files_beside(source: str) -> Callable[[str], str]:

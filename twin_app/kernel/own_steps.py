@@ -14,7 +14,11 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from models.blueprint import Blueprint
+from models.check import OWN_STEP_REMEDY, every_step
 from models.errors import BlueprintError, EntityFault, TwinError
+from models.machines import as_flow
+from models.nearest import suggestion
 from twin_app.kernel.emission import Value
 from twin_app.kernel.entity import Entity
 from twin_app.kernel.expressions import Expression, checked
@@ -46,14 +50,36 @@ def offer(name: str, function: Callable[..., Value]) -> None:
     _known[name] = function
 
 
+def offered() -> list[str]:
+    """The names that can be called here."""
+    return sorted({*_known, *(point.name for point in entry_points(group=GROUP))})
+
+
+def find_all(blueprint: Blueprint) -> None:
+    """Load every own step that a blueprint calls. Raises BlueprintError with all that are not to be had."""
+    faults: list[TwinError] = []
+    flows = [*blueprint.flows.values(), *(as_flow(name, machine) for name, machine in blueprint.machines.items())]
+    for name in dict.fromkeys(step.body.step for step in every_step(flows) if step.verb == "call"):
+        try:
+            find(name)
+        except BlueprintError as error:
+            faults += error.errors
+    if faults:
+        raise BlueprintError(faults)
+
+
 def find(name: str) -> Callable[..., Value]:
-    """The function of that name. Raises BlueprintError if nobody offers it."""
+    """The function of that name. Raises BlueprintError if nobody offers it, or if it cannot be loaded."""
     if name not in _known:
         for point in entry_points(group=GROUP, name=name):
-            _known[name] = point.load()
+            try:
+                _known[name] = point.load()
+            except Exception as error:
+                message = f"the own step `{name}` cannot be loaded from `{point.value}`: {type(error).__name__}: {error}"
+                raise BlueprintError([TwinError("broken-own-step", message, remedy="mend or reinstall its package")]) from error
             break
         else:
-            remedy = f"install the package that offers it as an entry point of `{GROUP}`"
+            remedy = suggestion(name, offered()) or OWN_STEP_REMEDY
             raise BlueprintError([TwinError("unknown-own-step", f"there is no own step `{name}`", remedy=remedy)])
     return _known[name]
 

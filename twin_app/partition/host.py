@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.clock import Tick
-from models.commands import Command
+from models.commands import Command, Register
 from models.errors import Rejected, TwinError
 from twin_app.partition.cell import Cell
 from twin_app.partition.checkpoints import Meta, twin_rows, twin_states
@@ -27,6 +27,7 @@ from twin_app.partition.pace import Pace
 from twin_app.partition.reception import OUTSIDE_REASONS, Parse, Reception
 from twin_app.partition.telling import Telling
 from twin_app.partition.timeline import FAR_FUTURE_US, sim_time_at
+from twin_app.switchboard.registration import calls_own_steps, require_own_steps
 
 UNANSWERED_MAX = 1_000
 
@@ -161,11 +162,15 @@ class PartitionHost:
     def _parsed(self, record: ConfigRecord) -> Command:
         try:
             command = self._parse(record)
+            if isinstance(command, Register) and record.offset not in self._refused:
+                require_own_steps(command)
         except Rejected as reason:
             if self._replaying and reason.code in OUTSIDE_REASONS and record.offset not in self._refused:
                 raise self._diverged(f"the command at offset {record.offset} was accepted, and now: {reason}") from reason
             raise
         if record.offset in self._refused:
+            if isinstance(command, Register) and calls_own_steps(command):
+                raise Rejected("unknown-own-step", "an own step of the blueprint was not to be had when the command came")
             raise Rejected("unknown-schema", "the registry did not know the schema of this command when it came")
         return command
 

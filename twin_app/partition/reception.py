@@ -15,8 +15,9 @@ from twin_app.switchboard import Change, LiveTwin, Source, blueprint_of
 
 Parse = Callable[[ConfigRecord], Command]
 
-OUTSIDE_REASONS = frozenset({"unknown-schema"})
-"""Rejections that depend on more than the logs, here on what the registry knew at the time; the tick keeps their offsets."""
+OUTSIDE_REASONS = frozenset({"unknown-schema", "unknown-own-step"})
+"""Rejections that depend on more than the logs: on what the registry knew at the time, on the packages that were installed. The
+tick keeps their offsets."""
 
 
 class Reception:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
 from models.blueprint import Blueprint
 from models.commands import Register
-from models.errors import Rejected
+from models.errors import BlueprintError, Rejected
 from models.load import explain
 from models.sharing import blueprint_from
+from twin_app.kernel.own_steps import find_all
 from twin_app.switchboard.timescale import TimeScale, to_epoch_ms
 
 ERRORS_SHOWN_MAX = 20
@@ -36,6 +38,35 @@ def blueprint_of(command: Register) -> Blueprint:
     if blueprint.twin != command.twin:
         raise Rejected("key-mismatch", f"the blueprint is of {blueprint.twin!r}, the command of {command.twin!r}")
     return blueprint
+
+
+def calls_own_steps(command: Register) -> bool:
+    """Whether the blueprint of a `register` command seems to call an own Python step somewhere."""
+    parts: list[Any] = [command.blueprint]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if "call" in part:
+                return True
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    return False
+
+
+def require_own_steps(command: Register) -> None:
+    """Raises Rejected (`unknown-own-step`) where the blueprint calls what is not installed here; for no other fault."""
+    if not calls_own_steps(command):
+        return
+    try:
+        blueprint = blueprint_of(command)
+    except Rejected:
+        return
+    try:
+        find_all(blueprint)
+    except BlueprintError as error:
+        shown = "; ".join(f"{fault.message} ({fault.remedy})" for fault in error.errors[:ERRORS_SHOWN_MAX])
+        raise Rejected("unknown-own-step", shown[:MESSAGE_CHARS_MAX], path="flows") from error
 
 
 def blueprint_hash(blueprint: Blueprint) -> str:
