@@ -1,4 +1,4 @@
-"""Whether 90 % intervals hold 90 % of what then happens: `python -m benchmarks.forecast_coverage [FORECASTS]`.
+"""Whether 90 % intervals hold 90 % of what then happens: `python -m benchmarks.forecast_coverage [FORECASTS [FIRST_SEED]]`.
 
 A twin is run to many random moments of many random histories. At each, a forecast of 199 replications is made as a worker makes
 it, and then the twin itself goes on. Counted is how often what it does lies in the forecast's 5 % to 95 % range: the leaving
@@ -13,7 +13,8 @@ holds more, one without them less. So three figures are told:
   ranks are equally likely, whatever the distribution, and exactly 90 % of them lie in the middle 90 %. This is what is judged,
   for counts and times alike: 88 to 92 %.
 
-The runs are many but small, so that the study takes minutes: raise FORECASTS for a sharper answer.
+The runs are many but small, so that the study takes minutes: raise FORECASTS for a sharper answer, and give another FIRST_SEED
+for an independent one (histories are seeded FIRST_SEED, FIRST_SEED + 1, …).
 """
 
 from __future__ import annotations
@@ -129,15 +130,16 @@ async def one(pool: ForkPool, seed: int, rng: np.random.Generator, score: Score,
     shares.append((held, judged))
 
 
-async def main(forecasts: int) -> int:
+async def main(forecasts: int, first_seed: int) -> int:
     pool = ForkPool(2, PoolLimits(task_s=120.0))
     await pool.start()
-    rng, started = np.random.default_rng(1), time.monotonic()
-    score = Score(np.random.default_rng(2))
+    rng, started = np.random.default_rng([1, first_seed]), time.monotonic()
+    score = Score(np.random.default_rng([2, first_seed]))
     shares: list[tuple[int, int]] = []
     try:
-        for first in range(0, forecasts, 4):
-            seeds = range(first, min(first + 4, forecasts))
+        until = first_seed + forecasts
+        for first in range(first_seed, until, 4):
+            seeds = range(first, min(first + 4, until))
             await asyncio.gather(*(one(pool, seed, rng, score, shares) for seed in seeds))
     finally:
         await pool.close()
@@ -151,4 +153,5 @@ async def main(forecasts: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else FORECASTS)))
+    given = [int(argument) for argument in sys.argv[1:]]
+    sys.exit(asyncio.run(main(*(given + [FORECASTS, 0][len(given) :]))))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 from models.forecasts import DUE
 from twin_app.forecast.fork import Fork
@@ -53,7 +55,7 @@ class Layout:
         shown = [name for name in fork.resources if name in ranked]
         numbers = [f"variables.{name}" for name, value in fork.variables.items() if type(value) in (int, float)]
         levels = [*fork.stocks(), *numbers][:LEVELS_MAX]
-        followed = _followed(fork, min(ENTITIES_MAX, ENTITY_ROWS_MAX // len(question.names)))
+        followed, dues = _followed(fork, min(ENTITIES_MAX, ENTITY_ROWS_MAX // len(question.names)))
         now: dict[str, float] = {"wip": fork.wip}
         for name in shown:
             now[f"resources.{name}.queue"] = len(fork.resources[name].queue)
@@ -65,9 +67,9 @@ class Layout:
             levels=levels,
             resources=list(fork.resources),
             crossings=[(crossing.quantity, crossing.level, crossing.why) for crossing in fork.crossings],
-            entities=[entity.id for entity, _ in followed],
-            flows=[entity.flow for entity, _ in followed],
-            dues=[due for _, due in followed],
+            entities=[entity.id for entity in followed],
+            flows=[entity.flow for entity in followed],
+            dues=dues,
             entities_total=fork.wip,
             present=fork.present_bottlenecks(),
             now=now,
@@ -120,16 +122,17 @@ def level_of(fork: Fork, path: str) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else nan
 
 
-def _followed(fork: Fork, most: int) -> list[tuple[Entity, float | None]]:
-    """Entities and when they are due."""
-    dated: list[tuple[Entity, float | None]] = []
-    others: list[tuple[Entity, float | None]] = []
-    for entity in fork.entities.values():
-        due = _due(entity)
-        (others if due is None else dated).append((entity, due))
-    return (dated + others)[:most]
+def _followed(fork: Fork, most: int) -> tuple[list[Entity], list[float | None]]:
+    """Entities, and when they are due."""
+    entities = list(fork.entities.values())
+    dues = {entity.id: due for entity in entities if entity.attributes and (due := _due(entity.attributes)) is not None}
+    if not dues:
+        return entities[:most], [None] * min(len(entities), most)
+    entities.sort(key=lambda entity: entity.id not in dues)  # which leaves the order of either part as it is
+    followed = entities[:most]
+    return followed, [dues.get(entity.id) for entity in followed]
 
 
-def _due(entity: Entity) -> float | None:
-    value = (entity.attributes or {}).get(DUE)
+def _due(attributes: Mapping[str, Any]) -> float | None:
+    value = attributes.get(DUE)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

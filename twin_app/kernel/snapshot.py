@@ -5,6 +5,7 @@ subscriptions, positions of the random streams, integrals. Everything else follo
 `format`; one that is not known is refused.
 """
 
+from collections.abc import Iterable
 from copy import deepcopy
 from hashlib import blake2b
 from json import dumps
@@ -44,7 +45,7 @@ def take(twin: "Twin") -> dict[str, Any]:
         "machines": twin.machines,
         "parameters": twin.parameter_board.all(),
         "streams": {name: stream.position for name, stream in twin._streams.items() if stream.position},
-        "entities": [_entity_row(entity, hidden) for entity in twin.entities.values()],
+        "entities": _entity_rows(twin.entities.values(), hidden),
         "resources": {name: resource.snapshot() for name, resource in twin.resources.items()},
         "containers": {name: container.snapshot() for name, container in twin.containers.items()},
         "stores": {name: store.snapshot() for name, store in twin.stores.items()},
@@ -95,11 +96,7 @@ def _fill(twin: "Twin", data: dict[str, Any], events: bool) -> "Twin":
     due: list[tuple[float, int, int, Entry]] = []
     entities = twin.entities
     steps = twin.program.steps
-    for row in data["entities"]:
-        entity = _entity(row, steps)
-        entities[entity.id] = entity
-        if row[3] is not None:
-            due.append((row[3], NORMAL, row[4], entity))
+    _put_entities_back(data["entities"], steps, entities, due)
     for name, row in data["resources"].items():
         resource = twin.resources[name]
         resource.restore(row, entities)
@@ -146,36 +143,66 @@ def _due(entry: Entry) -> list[Any]:
     return [entry.at, entry.order] if entry.order else [None, 0]
 
 
-def _entity_row(x: Entity, hidden: dict[Entry, tuple[float, int]]) -> list[Any]:
-    at, order = (x.at, x.order) if x.order != HIDDEN else hidden[x]
-    return [
-        x.id,
-        x.step.index,
-        x.phase,
-        at if order else None,
-        order,
-        x.flow,
-        x.created,
-        x.last,
-        x.units,
-        x.priority,
-        x.ticket,
-        x.since,
-        dict(x.attributes) if x.attributes else None,
-        dict(x.held) if x.held else None,
-        deepcopy(x.memory) if x.memory else None,
+def _entity_rows(entities: Iterable[Entity], hidden: dict[Entry, tuple[float, int]]) -> list[list[Any]]:
+    """All in one expression: there may be a hundred thousand, and the live loop waits."""
+    rows: list[list[Any]] = [
+        [
+            x.id,
+            x.step.index,
+            x.phase,
+            x.at if x.order else None,
+            x.order,
+            x.flow,
+            x.created,
+            x.last,
+            x.units,
+            x.priority,
+            x.ticket,
+            x.since,
+            dict(x.attributes) if x.attributes else None,
+            dict(x.held) if x.held else None,
+            deepcopy(x.memory) if x.memory else None,
+        ]
+        for x in entities
     ]
+    if hidden:
+        for row, x in zip(rows, entities, strict=True):
+            if x.order == HIDDEN:
+                row[3:5] = hidden[x]
+    return rows
 
 
-def _entity(row: list[Any], steps: list[Any]) -> Entity:
-    number, index, phase, _, _, flow, created, last, units, priority, ticket, since, attributes, held, memory = row
-    entity = Entity(number, flow, created, dict(attributes) if attributes else None, steps[index])
-    entity.phase = phase
-    entity.last = last
-    entity.units = units
-    entity.priority = priority
-    entity.ticket = ticket
-    entity.since = since
-    entity.held = dict(held) if held else None
-    entity.memory = deepcopy(memory) if memory else None
-    return entity
+def _put_entities_back(
+    rows: list[list[Any]], steps: list[Any], entities: dict[int, Entity], due: list[tuple[float, int, int, Entry]]
+) -> None:
+    """Each field is written once, without a call for each entity: every replication of a forecast begins with this."""
+    new = Entity.__new__
+    for row in rows:
+        x = new(Entity)
+        (
+            number,
+            index,
+            x.phase,
+            at,
+            order,
+            x.flow,
+            x.created,
+            x.last,
+            x.units,
+            x.priority,
+            x.ticket,
+            x.since,
+            attributes,
+            held,
+            memory,
+        ) = row
+        x.id = number
+        x.step = steps[index]
+        x.at = 0.0
+        x.order = 0
+        x.attributes = dict(attributes) if attributes else None
+        x.held = dict(held) if held else None
+        x.memory = deepcopy(memory) if memory else None
+        entities[number] = x
+        if at is not None:
+            due.append((at, NORMAL, order, x))
