@@ -41,6 +41,43 @@ CASES = [
     ({"poisson": {"mean": 200}}, 200, math.sqrt(200)),
     ({"empirical": {"values": [4, 1, 3]}}, (2 + 3.5) / 2, math.sqrt((13 / 3 + 37 / 3) / 2 - 2.75**2)),
     ({"choice": {"values": [1, 5], "weights": [0.1, 0.9]}}, 4.6, math.sqrt(0.1 * 0.9) * 4),
+    # The edges of the parameters, and where the method of drawing changes.
+    ({"normal": {"mean": 0, "sd": 1, "min": 0}}, 1 / math.sqrt(2 * math.pi), math.sqrt(0.5 - 1 / (2 * math.pi))),
+    ({"normal": {"mean": 7, "sd": 0}}, 7, 0),
+    ({"triangular": {"low": 0, "mode": 0, "high": 3}}, 1, math.sqrt(0.5)),
+    ({"triangular": {"low": 0, "mode": 3, "high": 3}}, 2, math.sqrt(0.5)),
+    ({"lognormal": {"mean": 20, "sd": 0}}, 20, 0),
+    ({"gamma": {"shape": 1, "scale": 2}}, 2, 2),
+    ({"gamma": {"shape": 300, "scale": 0.1}}, 30, math.sqrt(3)),
+    ({"erlang": {"stages": 1, "mean": 8}}, 8, 8),
+    ({"erlang": {"stages": 100, "mean": 8}}, 8, 0.8),
+    ({"weibull": {"shape": 1, "scale": 3}}, 3, 3),
+    ({"beta": {"a": 0.5, "b": 0.5}}, 0.5, math.sqrt(0.125)),
+    ({"beta": {"a": 1, "b": 4}}, 0.2, math.sqrt(4 / (25 * 6))),
+    ({"poisson": {"mean": 0.2}}, 0.2, math.sqrt(0.2)),
+    ({"poisson": {"mean": 29.9}}, 29.9, math.sqrt(29.9)),
+    ({"poisson": {"mean": 30}}, 30, math.sqrt(30)),
+    ({"choice": {"values": [1, 2, 6]}}, 3, math.sqrt(14 / 3)),
+]
+
+WEIBULL = [math.gamma(1 + k / 1.5) for k in (1, 2, 3)]
+SKEWS = [
+    ({"exponential": {"mean": 3.0}}, 2.0),
+    ({"normal": {"mean": 10, "sd": 2}}, 0.0),
+    ({"uniform": {"low": 2, "high": 8}}, 0.0),
+    ({"triangular": {"low": 0, "mode": 0, "high": 3}}, math.sqrt(2) * 2 / 5),
+    ({"lognormal": {"mean": 20, "sd": 5}}, 0.25**3 + 3 * 0.25),  # of the variation coefficient
+    ({"gamma": {"shape": 0.5, "scale": 2}}, 2 / math.sqrt(0.5)),
+    ({"gamma": {"shape": 2.5, "scale": 2}}, 2 / math.sqrt(2.5)),
+    ({"erlang": {"stages": 4, "mean": 8}}, 1.0),
+    (
+        {"weibull": {"shape": 1.5, "scale": 3}},
+        (WEIBULL[2] - 3 * WEIBULL[0] * WEIBULL[1] + 2 * WEIBULL[0] ** 3) / (WEIBULL[1] - WEIBULL[0] ** 2) ** 1.5,
+    ),
+    ({"beta": {"a": 1, "b": 4}}, 2 * 3 * math.sqrt(6) / (7 * math.sqrt(4))),
+    ({"poisson": {"mean": 3.5}}, 1 / math.sqrt(3.5)),
+    ({"poisson": {"mean": 40}}, 1 / math.sqrt(40)),
+    ({"choice": {"values": [0, 1], "weights": [0.9, 0.1]}}, 0.8 / 0.3),
 ]
 
 
@@ -55,6 +92,13 @@ def test_moments(document: dict, mean: float, sd: float):
     # Four standard errors of the mean; the standard deviation within 5 %.
     assert fmean(values) == pytest.approx(mean, abs=4 * sd / math.sqrt(DRAWS) + 1e-12)
     assert pstdev(values) == pytest.approx(sd, rel=0.05, abs=1e-12)
+
+
+@pytest.mark.parametrize(("document", "skew"), SKEWS, ids=lambda value: str(value)[:50])
+def test_no_distribution_is_another_of_the_same_mean_and_spread(document: dict, skew: float):
+    values = draws(document)
+    mean, sd = fmean(values), pstdev(values)
+    assert fmean(((value - mean) / sd) ** 3 for value in values) == pytest.approx(skew, rel=0.08, abs=0.05)
 
 
 def test_every_distribution_is_covered():

@@ -1,12 +1,13 @@
 """State machines (2.4) and own Python steps (2.5)."""
 
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
 from models.errors import BlueprintError
 from tests.kernel.three_ways import blueprint, three_ways, times
-from twin_app.kernel import Twin
+from twin_app.kernel import Twin, own_steps
 from twin_app.kernel.own_steps import Context, offer
 
 PRESS = {
@@ -133,3 +134,16 @@ def test_an_own_step_that_fails_fails_only_its_entity(bad: Any):
 def test_an_own_step_that_nobody_offers_is_refused():
     with pytest.raises(BlueprintError, match="no own step"):
         Twin(blueprint(flows={"f": [{"call": "test-nowhere"}]}))
+
+
+def test_an_own_step_that_cannot_be_imported_is_a_fault_of_the_blueprint(monkeypatch: pytest.MonkeyPatch):
+    """Not an error that stops whoever reads it."""
+    broken = EntryPoint("polish", "no_such_module_of_ours:polish", own_steps.GROUP)
+    monkeypatch.setattr(own_steps, "entry_points", lambda group, name="polish": [broken] if name == "polish" else [])
+    with pytest.raises(BlueprintError) as caught:
+        Twin(blueprint(flows={"f": [{"call": {"step": "polish"}}]}))
+    [fault] = caught.value.errors
+    assert fault.code == "broken-own-step"
+    assert "no_such_module_of_ours" in fault.message
+    with pytest.raises(BlueprintError, match="did you mean `polish`"):
+        Twin(blueprint(flows={"f": [{"call": {"step": "polis"}}]}))

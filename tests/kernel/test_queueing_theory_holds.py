@@ -1,5 +1,5 @@
 """SCENARIOS Q1: the kernel's figures against the formulas, with fixed seeds and 99 % confidence intervals over replications;
-and Little's law on each run's own events."""
+and Little's law on each run's own events and figures."""
 
 import math
 from statistics import fmean, stdev
@@ -95,6 +95,31 @@ def test_q1_jackson_network():
         rho = through * mean
         covers([each["resources"][name]["utilisation"] for each in found], rho)
         covers([each["resources"][name]["queue_mean"] for each in found], rho**2 / (1 - rho))
+        covers([each["resources"][name]["wait_mean"] for each in found], rho * mean / (1 - rho))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("servers", "discipline"), [(1, "fifo"), (3, "lifo"), (2, "priority")])
+def test_littles_law_holds_exactly_on_every_runs_own_figures(seed: int, servers: int, discipline: str):
+    """L = lambda W for the line, the servers and the whole, whatever the order of service, until all have left."""
+    arrivals = {"a": {"interarrival": {"exponential": {"rate": 0.8 * servers}}, "flow": "f", "limit": 500}}
+    rework = {"branch": [{"weight": 0.2, "go": "again"}, {"go": "end"}]}
+    process = {"resource": "s", "for": {"gamma": {"shape": 0.7, "scale": 1.0}}, "priority": "entity.rank"}
+    model = blueprint(
+        seed=seed,
+        resources={"s": {"capacity": servers, "discipline": discipline}},
+        arrivals={"a": {**arrivals["a"], "attributes": {"rank": {"uniform": {"low": 0, "high": 3}}}}},
+        flows={"f": [{"again": {"process": process}}, rework]},
+    )
+    twin = Twin(model, events=False)
+    twin.advance(math.inf)
+    figures = twin.statistics()
+    station, flow, elapsed = figures["resources"]["s"], figures["flows"]["f"], figures["now"]
+    assert flow["finished"] == 500
+    assert station["queue_mean"] * elapsed == pytest.approx(station["started"] * station["wait_mean"], rel=1e-9)
+    within = (station["queue_mean"] + station["busy_mean"]) * elapsed
+    assert within == pytest.approx(flow["finished"] * flow["time_in_system_mean"], rel=1e-9)
+    assert station["utilisation"] == pytest.approx(station["busy_mean"] / servers, rel=1e-12)
 
 
 def test_littles_law_holds_on_the_runs_own_events():

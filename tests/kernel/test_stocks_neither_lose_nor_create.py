@@ -35,6 +35,8 @@ def test_c2_shrinking_keeps_the_contents_and_puts_wait_for_room():
         (3.0, "spawn", "draw", {"amount": 30}),
     ]
     play = three_ways(tank(50, 50), script)
+    assert times(play, "parameter-changed") == [1]
+    assert times(play, "entity-blocked", verb="put") == [2]
     assert times(play, "entity-get", level=20) == [3]
     assert times(play, "entity-put", level=30) == [3]
     assert level(play) == 30
@@ -107,6 +109,7 @@ def took(play: Play) -> list[tuple[float, int | None, Any]]:
 
 def test_c3_growth_admits_a_blocked_put():
     play = three_ways(shelf(capacity=2), [*bring(0.0, 1, 2, 3), (5.0, "set", "stores.shelf.capacity", 3)])
+    assert times(play, "entity-blocked", verb="put") == [0]
     assert times(play, "entity-put") == [0, 0, 5]
 
 
@@ -114,6 +117,7 @@ def test_c4_shrinking_keeps_items_and_the_put_waits_for_room():
     script = [(0.0, "set", "stores.shelf.capacity", 1), *bring(1.0, 4), *[(float(at), "spawn", "take") for at in (2, 3, 4)]]
     play = three_ways(shelf(items=[1, 2, 3]), script)
     assert [what for _, _, what in took(play)] == [1, 2, 3]
+    assert times(play, "entity-blocked", verb="put") == [1]
     assert times(play, "entity-put") == [4]
 
 
@@ -139,6 +143,7 @@ def test_a_filter_that_fails_hits_only_who_asked():
 
 def test_c7_growth_completes_all_blocked_puts_it_has_room_for():
     play = three_ways(shelf(capacity=2), [*bring(0.0, 1, 2, 3, 4), (6.0, "set", "stores.shelf.capacity", 4)])
+    assert times(play, "entity-blocked", verb="put") == [0, 0]
     assert times(play, "entity-put") == [0, 0, 6, 6]
 
 
