@@ -18,7 +18,9 @@ import typer
 
 from benchmarks import egress, growth, ingest, kernel, latency, recovery, report, shop, workers
 from benchmarks.figures import Figure, row_of, save
+from benchmarks.peers import desflow_python
 from benchmarks.stage import Stage, stage
+from models.errors import TwinError
 
 Suite = Callable[[Stage, int, bool], Awaitable[Sequence[Figure | dict[str, Any]]]]
 
@@ -40,6 +42,7 @@ SUITES: dict[str, Suite] = {
     "workers": workers.measure,
 }
 WITHOUT_BROKER = ("kernel", "models", "growth", "recovery")
+WITH_DESFLOW = frozenset({"kernel", "ingest", "egress"})
 SUITE_LIMIT_S = 400.0
 """Of the suites with a broker; those that only compute cannot be cut off."""
 
@@ -63,6 +66,12 @@ def main(
     unknown = [name for name in chosen if name not in SUITES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is no suite; there are {', '.join(SUITES)}")
+    if WITH_DESFLOW.intersection(chosen):
+        try:
+            desflow_python()  # now, not when its turn comes
+        except TwinError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that brokers and workers are ended too
     with contextlib.ExitStack() as held:
         place = held.enter_context(stage())

@@ -18,7 +18,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from benchmarks.figures import Figure
 from benchmarks.kernel import line
-from benchmarks.stage import Plant, Stage, contend, count_records, desflow_python, make_topic
+from benchmarks.peers import desflow_python
+from benchmarks.stage import Plant, Stage, contend, count_records, make_topic
 from models.clock import Tick
 from models.events import EventRecord
 from topics.registry import SchemaRegistry

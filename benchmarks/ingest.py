@@ -19,7 +19,8 @@ import orjson
 from aiokafka.partitioner import murmur2
 
 from benchmarks.figures import Figure
-from benchmarks.stage import Plant, Rate, Stage, contend, desflow_python, make_topic, producer, rate
+from benchmarks.peers import desflow_python
+from benchmarks.stage import Plant, Rate, Stage, contend, make_topic, producer, rate
 
 PARTITIONS = 4
 TWINS_A_PARTITION = 4

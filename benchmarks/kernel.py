@@ -18,21 +18,19 @@ import math
 import random
 import statistics
 import subprocess
-import sys
 import time
-import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import simpy
 
+from benchmarks.peers import desflow_python
 from models.blueprint import Blueprint
 from twin_app.kernel import Twin
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
-DESFLOW = "desflow==0.25.0"
 MEANS = {"a": 0.8, "b": 0.7, "c": 0.9}
 SLICE = 200
 JOBS_A_TURN = 10_000
@@ -88,15 +86,10 @@ def ours(jobs: int, *, events: bool) -> float:
 
 
 class Desflow:
-    """desflow in an environment of its own under .run/, made at first use."""
+    """desflow's builder, in its own interpreter. Raises TwinError `missing-peer`."""
 
     def __init__(self) -> None:
-        home = ROOT / ".run" / "desflow"
-        self._python = home / "bin" / "python"
-        if not self._python.exists():
-            print(f"making an environment for {DESFLOW} in {home}", file=sys.stderr)
-            venv.create(home, with_pip=True)
-            subprocess.run([self._python, "-m", "pip", "install", "-q", DESFLOW], check=True)
+        self._python = desflow_python()
 
     def __call__(self, jobs: int) -> float:
         script = ROOT / "benchmarks" / "kernel_desflow.py"

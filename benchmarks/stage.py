@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,6 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from benchmarks.kernel import DESFLOW
 from tests.brokers.embedded_process import EmbeddedProcess
 from tests.brokers.maven import Unavailable
 from tests.brokers.real_kafka import RealKafka
@@ -201,15 +199,3 @@ def contend(script: str, *arguments: object, python: str = sys.executable, timeo
     )
     assert done.returncode == 0, f"{script} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def desflow_python() -> str:
-    """The interpreter of desflow's own environment, made under .run/ at first use."""
-    home = ROOT / ".run" / "desflow"
-    python = home / "bin" / "python"
-    if not python.exists():
-        venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", DESFLOW], check=True)
-    if subprocess.run([python, "-c", "import aiokafka"], check=False, capture_output=True).returncode:
-        subprocess.run([python, "-m", "pip", "install", "-q", f"{DESFLOW.replace('==', '[kafka]==')}"], check=True)
-    return str(python)
