@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import egress, growth, ingest, kernel, latency, recovery, report, shop, workers
+from benchmarks import egress, forecasts, growth, ingest, kernel, latency, recovery, report, shop, workers
 from benchmarks.figures import Figure, row_of, save
 from benchmarks.peers import desflow_python
 from benchmarks.stage import Stage, stage
@@ -39,9 +39,10 @@ SUITES: dict[str, Suite] = {
     "latency": latency.measure,
     "growth": growth.measure,
     "recovery": recovery.measure,
+    "forecasts": forecasts.measure,
     "workers": workers.measure,
 }
-WITHOUT_BROKER = ("kernel", "models", "growth", "recovery")
+WITHOUT_BROKER = ("kernel", "models", "growth", "recovery", "forecasts")
 WITH_DESFLOW = frozenset({"kernel", "ingest", "egress"})
 SUITE_LIMIT_S = 400.0
 """Of the suites with a broker; those that only compute cannot be cut off."""

@@ -1,4 +1,6 @@
-"""Whether 90 % intervals hold 90 % of what then happens: `python -m benchmarks.forecast_coverage [FORECASTS [FIRST_SEED]]`.
+"""Whether 90 % intervals hold 90 % of what then happens.
+
+`python -m benchmarks.forecast_coverage [FORECASTS [FIRST_SEED [REPLICATIONS]]]`
 
 A twin is run to many random moments of many random histories. At each, a forecast of 199 replications is made as a worker makes
 it, and then the twin itself goes on. Counted is how often what it does lies in the forecast's 5 % to 95 % range: the leaving
@@ -14,7 +16,8 @@ holds more, one without them less. So three figures are told:
   for counts and times alike: 88 to 92 %.
 
 The runs are many but small, so that the study takes minutes: raise FORECASTS for a sharper answer, and give another FIRST_SEED
-for an independent one (histories are seeded FIRST_SEED, FIRST_SEED + 1, …).
+for an independent one (histories are seeded FIRST_SEED, FIRST_SEED + 1, …). The rank test is as exact with 19 replications, in a
+tenth of the time; what is held then says less, since an interval of 19 is a rougher one.
 """
 
 from __future__ import annotations
@@ -88,23 +91,25 @@ class Score:
         return good
 
 
-async def ahead(pool: ForkPool, asked: Question) -> tuple[Layout, Array]:
+async def ahead(pool: ForkPool, asked: Question, replications: int) -> tuple[Layout, Array]:
     """All replications of a question, one row each, on both processes."""
     topic = Topic(asked)
     layout = Layout.of(asked, cast(Fork, prepare(asked, 0, 1).live.twin))
-    salts = np.array_split(np.arange(1, REPLICATIONS + 1), pool.size)
+    salts = np.array_split(np.arange(1, replications + 1), pool.size)
     made = await asyncio.gather(*(pool.perform(topic, ["replicate", 0, part.tolist(), False]) for part in salts))
-    return layout, np.frombuffer(b"".join(rows for rows, _, _ in made)).reshape(REPLICATIONS, -1)
+    return layout, np.frombuffer(b"".join(rows for rows, _, _ in made)).reshape(replications, -1)
 
 
-async def one(pool: ForkPool, seed: int, rng: np.random.Generator, score: Score, shares: list[tuple[int, int]]) -> None:
+async def one(
+    pool: ForkPool, seed: int, replications: int, rng: np.random.Generator, score: Score, shares: list[tuple[int, int]]
+) -> None:
     twin = LiveTwin.register(Blueprint.model_validate({**SHOP, "seed": seed}))
     twin.advance(float(rng.uniform(100, 1_500)))
     twin.drain()
     asked = question(twin, HORIZON)
-    layout, matrix = await ahead(pool, asked)
+    layout, matrix = await ahead(pool, asked, replications)
     rows = Rows(asked, layout, matrix, exact=False)
-    series = rows.part("series").reshape(REPLICATIONS, len(layout.series), len(layout.grid))
+    series = rows.part("series").reshape(replications, len(layout.series), len(layout.grid))
     finished = twin.twin.outcomes["finished"]
     areas = {name: resource.areas() for name, resource in twin.twin.resources.items()}
     begun = twin.now
@@ -130,7 +135,7 @@ async def one(pool: ForkPool, seed: int, rng: np.random.Generator, score: Score,
     shares.append((held, judged))
 
 
-async def main(forecasts: int, first_seed: int) -> int:
+async def main(forecasts: int, first_seed: int, replications: int) -> int:
     pool = ForkPool(2, PoolLimits(task_s=120.0))
     await pool.start()
     rng, started = np.random.default_rng([1, first_seed]), time.monotonic()
@@ -140,10 +145,10 @@ async def main(forecasts: int, first_seed: int) -> int:
         until = first_seed + forecasts
         for first in range(first_seed, until, 4):
             seeds = range(first, min(first + 4, until))
-            await asyncio.gather(*(one(pool, seed, rng, score, shares) for seed in seeds))
+            await asyncio.gather(*(one(pool, seed, replications, rng, score, shares) for seed in seeds))
     finally:
         await pool.close()
-    print(f"{forecasts} forecasts of {REPLICATIONS} replications in {time.monotonic() - started:.0f} s")
+    print(f"{forecasts} forecasts of {replications} replications in {time.monotonic() - started:.0f} s")
     good = score.show()
     counts = np.array(shares, dtype=float)
     ratio = counts[:, 0].sum() / counts[:, 1].sum()
@@ -154,4 +159,4 @@ async def main(forecasts: int, first_seed: int) -> int:
 
 if __name__ == "__main__":
     given = [int(argument) for argument in sys.argv[1:]]
-    sys.exit(asyncio.run(main(*(given + [FORECASTS, 0][len(given) :]))))
+    sys.exit(asyncio.run(main(*(given + [FORECASTS, 0, REPLICATIONS][len(given) :]))))

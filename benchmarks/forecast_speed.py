@@ -34,6 +34,9 @@ LINE: dict[str, Any] = {
     "watch": {"bottleneck": {"queue": 30, "for": 5}},
 }
 
+CROWDED: dict[str, Any] = {**LINE, "resources": {**LINE["resources"], "c": {"capacity": 0}}}
+"""The same with its last station standing still: whoever comes stays."""
+
 
 def live(document: dict[str, Any], until: float) -> LiveTwin:
     twin = LiveTwin.register(Blueprint.model_validate(document))
@@ -69,8 +72,7 @@ async def replications(pool: ForkPool) -> None:
 
 
 async def large(pool: ForkPool) -> None:
-    document = {**LINE, "resources": {**LINE["resources"], "c": {"capacity": 0}}}
-    twin = live(document, WIP * 1.02)
+    twin = live(CROWDED, WIP * 1.02)
     times: list[float] = []
     for _ in range(5):
         started = time.perf_counter()

@@ -194,7 +194,7 @@ class ForecastRecord(AvroBaseModel):
     as_of_event_time: types.DateTimeMicro = Field(description="The same as a UTC date and time")
     as_of_seq: int = Field(description="Sequence number of the last event in that state")
     as_of_offset: int | None = Field(None, description="Last config offset that was applied in that state")
-    input_age_s: float | None = Field(None, description="Seconds from the last command's timestamp to the fork")
+    input_age_s: float | None = Field(None, description="Seconds from the last command's timestamp to the fork; null if unknown")
     lag_s: float = Field(0.0, description="How far the twin was behind its clock at the fork, in wall seconds")
     time_unit: str = Field(description="seconds, minutes, hours or days: the unit of all simulation times")
     horizon: float = Field(description="How far ahead it looks, in that unit")

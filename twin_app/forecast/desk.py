@@ -41,11 +41,17 @@ log = structlog.get_logger(__name__)
 
 
 class State(NamedTuple):
-    """A twin's saved state, and what is known of its making. Ages and lags in seconds of the wall clock."""
+    """A twin's saved state, and what is known of its making. Ages and lags in seconds of the wall clock.
+
+    `input_ms`: timestamp of the last command that is in it; None where that is not known (any more). `taken_us`: when it was
+    saved; 0: as soon as it was there.
+    """
 
     snapshot: Mapping[str, Any]
     offset: int | None
     lag_s: float
+    input_ms: int | None = None
+    taken_us: int = 0
 
 
 @dataclass
@@ -245,7 +251,7 @@ class Desk:
 
     async def _answer(self, request: Request) -> None:
         started = time.monotonic()
-        state = await request.take()
+        state = await _taken(request)
         if state is None:
             return
         unit = state.snapshot["twin"]["blueprint"].get("time", {}).get("unit", "seconds")
@@ -287,7 +293,7 @@ class Desk:
     async def _fail(self, request: Request, about: tuple[State, Question] | None, revision: int, error: TwinError) -> None:
         """Publish why there is nothing (better)."""
         if about is None:
-            state = await request.take()
+            state = await _taken(request)
             if state is None:
                 return
             about = state, Question(state.snapshot, request.horizon(1.0))
@@ -312,6 +318,17 @@ def _first_values(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mappi
     return {name: [*later.get(name, ()), *commands] for name, commands in earlier.items()}
 
 
+async def _taken(request: Request) -> State | None:
+    state = await request.take()
+    return state if state is None or state.taken_us else state._replace(taken_us=time.time_ns() // 1000)
+
+
+def _input_age_s(request: Request, state: State) -> float | None:
+    """At the fork: a later revision rests on input of the same age. Clocks may differ: never below 0."""
+    input_ms = request.timestamp_ms if state.input_ms is None else state.input_ms
+    return None if input_ms is None else max(0.0, state.taken_us / 1e6 - input_ms / 1e3)
+
+
 def _asking(request: Request, state: State, question: Question, revision: int, compute_s: float) -> dict[str, Any]:
     """What the desk knows of a record."""
     topic, partition, offset = request.source or (None, None, None)
@@ -326,7 +343,7 @@ def _asking(request: Request, state: State, question: Question, revision: int, c
         "source_offset": offset,
         "command": request.command,
         "as_of_offset": state.offset,
-        "input_age_s": None if request.timestamp_ms is None else max(0.0, now_us / 1e6 - request.timestamp_ms / 1e3),
+        "input_age_s": _input_age_s(request, state),
         "lag_s": state.lag_s,
         "horizon_asked": question.horizon,
         "compute_s": compute_s,

@@ -74,6 +74,8 @@ class Forecasting:
         self._drivers: dict[int, PartitionDriver] = {}
         self._early: list[Request] = []
         self._seen: dict[str, int] = {}
+        self._input_ms: dict[str, int] = {}
+        """Timestamp of the last command of each twin since it is here."""
         self._tasks: list[asyncio.Task[None]] = []
         self.observe: Callable[[Request, Revised], None] | None = None
         """Told of every revision before it is sent."""
@@ -156,12 +158,14 @@ class Forecasting:
     def opened(self, driver: PartitionDriver) -> None:
         self._drivers[driver.partition] = driver
         if isinstance(driver.host, PartitionHost):
+            self._note_inputs(driver.host.unanswered)
             recent = [accepted for accepted in driver.host.unanswered if _age_s(accepted.timestamp_ms) < FRESH_S]
             driver.host.unanswered.clear()
             self._ask_all(driver, recent, "takeover")
 
     def committed(self, driver: PartitionDriver, cycle: Cycle) -> None:
         if cycle.accepted:
+            self._note_inputs(cycle.accepted)
             self._ask_all(driver, cycle.accepted, "change")
 
     def closed(self, driver: PartitionDriver) -> None:
@@ -169,9 +173,17 @@ class Forecasting:
         if isinstance(driver.host, PartitionHost):
             for twin in driver.host.cells:
                 self._feed.forget(twin)
+                self._input_ms.pop(twin, None)
         self._early = [request for request in self._early if request.partition != driver.partition]
         if self._desk is not None:
             self._desk.forget(driver.partition)
+
+    def _note_inputs(self, accepted: Iterable[Accepted]) -> None:
+        for one in accepted:
+            if isinstance(one.command, Remove):
+                self._input_ms.pop(one.twin, None)
+            else:
+                self._input_ms[one.twin] = one.timestamp_ms
 
     # -- asking
     def _ask_all(self, driver: PartitionDriver, accepted: Iterable[Accepted], reason: Reason) -> None:
@@ -249,7 +261,8 @@ class Forecasting:
             due_us = host.next_due_us()
             lag_s = 0.0 if due_us is None else max(0.0, (now_us - due_us) / 1e6)
             self._seen[twin] = host.cells[twin].seq
-            return State(snapshot, host.position.next_offset - 1 if host.position.next_offset else None, lag_s)
+            offset = host.position.next_offset - 1 if host.position.next_offset else None
+            return State(snapshot, offset, lag_s, self._input_ms.get(twin), now_us)
 
     # -- on a schedule
     async def _on_schedule(self) -> None:
