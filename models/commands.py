@@ -175,11 +175,15 @@ class Forecast(BaseCommand):
         dict[Name, Annotated[list[ScenarioCommand], Field(max_length=SCENARIO_COMMANDS_MAX)]], Field(max_length=SCENARIOS_MAX)
     ] = {}
 
-    @field_validator("horizon")
+    @field_validator("horizon", mode="before")
     @classmethod
-    def _positive(cls, horizon: float | str) -> float | str:
-        if isinstance(horizon, str) and duration_s(horizon) <= 0:
-            raise ValueError("the horizon must be longer than nothing")
+    def _positive(cls, horizon: object) -> object:
+        """One message in plain words, instead of one for each type that it might have."""
+        if isinstance(horizon, str):
+            if duration_s(horizon) <= 0:
+                raise ValueError("the horizon must be longer than nothing")
+        elif isinstance(horizon, bool) or not isinstance(horizon, int | float) or not 0 < horizon <= VERSION_MAX:
+            raise ValueError("the horizon must be a number of time units above 0, or a duration such as 8h")
         return horizon
 
     def horizon_units(self, unit_s: float) -> float:

@@ -51,12 +51,16 @@ async def show(revisions: AsyncIterator[dict[str, Any]], as_json: bool, png: Pat
     elif sys.stdout.isatty():
         asked = Text("asked; the first answer comes and is then sharpened", style="dim")
         with Live(asked, console=output.stdout(), refresh_per_second=4) as screen:
-            async for record in revisions:
-                if record["error"] is None:
-                    last = record
-                    screen.update(view(record))
-                else:
-                    _tell_failure(record, last)
+            try:
+                async for record in revisions:
+                    if record["error"] is None:
+                        last = record
+                        screen.update(view(record))
+                    else:
+                        _tell_failure(record, last)
+            finally:
+                if last is None:
+                    screen.update(Text())  # nothing comes any more: what is said then is the error
     else:
         async for record in revisions:
             if record["error"] is None:

@@ -50,7 +50,8 @@ def _bottleneck(rows: Rows, outlook: dict[str, Any]) -> str:
     text = _when(rows, found)
     if found["probability"] < LIKELY:
         likely = f"no {'other ' if present else ''}bottleneck is likely until {clock(rows, rows.question.end)}"
-        text = f"{likely} (most of all at {found['resource']}, with probability {_share(found)})"
+        low, high = found["probability_low"], found["probability_high"]
+        text = f"{likely} (likeliest at {found['resource']}: {100 * low:.0f} to {100 * high:.0f} %)"
     return f"{now}; {text}" if now else text
 
 
