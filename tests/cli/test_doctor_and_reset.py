@@ -9,6 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from rocksdict import Options, Rdict
 
 from models.clock import Tick
@@ -96,6 +98,31 @@ async def test_group_offsets_are_put_where_the_last_tick_stands(broker: Broker) 
     await reset_offsets(settings, 20, yes=True)
     assert (await read_group(settings, 20)).committed == {1: 5}
     assert await reset_offsets(settings, 20, yes=True) == []
+
+
+@pytest.mark.broker
+async def test_a_group_of_which_the_broker_will_know_later_is_asked_for_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"r{uuid.uuid4().hex[:8]}"
+    settings = load_settings({}, bootstrap_servers=broker.bootstrap, app_id=name, topic_prefix=f"{name}-", partitions=2)
+    await ensure_topics(settings.bootstrap_servers, settings.topics)
+    find, calls = AIOKafkaAdminClient.find_coordinator, 0
+
+    async def not_yet(self: AIOKafkaAdminClient, *arguments: object) -> int:
+        nonlocal calls
+        calls += 1
+        if calls <= 2:
+            raise GroupCoordinatorNotAvailableError
+        return await find(self, *arguments)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "find_coordinator", not_yet)
+    group = await read_group(settings, 20)
+    assert (group.members, group.committed, set(group.ends)) == ((), {}, {0, 1})
+    assert calls > 2
+    calls = -(10**6)
+    with pytest.raises(TwinError, match="within 1 s"):
+        await read_group(settings, 1)
 
 
 async def test_status_of_an_application_that_is_not_there_is_no_traceback(twin, tmp_path: Path) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka.errors import KafkaError, for_code
+from tenacity import AsyncRetrying, retry_if_exception, wait_fixed
 
 from twin_app.cli import connect
 from twin_app.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,30 @@ async def read_group(settings: Settings, timeout_s: float) -> Group:
         client.assign(tps)
         ends = await connect.within(settings, timeout_s, client.end_offsets(tps))
     async with connect.admin(settings, timeout_s) as admin:
-        described = await connect.within(settings, timeout_s, admin.describe_consumer_groups([group]))
-        committed = await connect.within(settings, timeout_s, admin.list_consumer_group_offsets(group, partitions=tps))
-    found = described[0].to_object()["groups"][0]
+        found = await connect.within(settings, timeout_s, _patiently(partial(_described, admin, group)))
+        offsets = partial(admin.list_consumer_group_offsets, group, partitions=tps)
+        committed = await connect.within(settings, timeout_s, _patiently(offsets))
     members = tuple(sorted((_member(raw, topic) for raw in found["members"]), key=lambda member: member.partitions))
     known = {tp.partition: at.offset for tp, at in committed.items() if at.offset >= 0}
     return Group(found["state"], members, known, {tp.partition: end for tp, end in ends.items()})
+
+
+async def _described(admin: AIOKafkaAdminClient, group: str) -> dict[str, Any]:
+    [answer] = await admin.describe_consumer_groups([group])
+    found: dict[str, Any] = answer.to_object()["groups"][0]
+    if found["error_code"]:
+        raise for_code(found["error_code"])
+    return found
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again for as long as the broker says that it will know later: a new cluster first makes the topic that groups are in,
+    and after a restart it is read. The caller sets the limit."""
+    later = retry_if_exception(lambda error: isinstance(error, KafkaError) and bool(error.retriable))
+    async for attempt in AsyncRetrying(retry=later, wait=wait_fixed(connect.RETRY_S), reraise=True):
+        with attempt:
+            return await ask()
+    raise AssertionError("it is asked until it answers")
 
 
 def _member(raw: dict[str, Any], topic: str) -> Member:
