@@ -124,6 +124,8 @@ class Calendar:
         """Time and sequence number of those that are HIDDEN; of the `wanted` ones only, where given."""
         near = [(item[0], item[2], item[3]) for item in self.heap if item[3].order == HIDDEN]
         rows = near + (self._lots.rows(wanted) if self.far else [])
+        if not self.stale:
+            return {entry: (at, order) for at, order, entry in rows if entry.order == HIDDEN}
         return {entry: (at, order) for at, order, entry in rows if entry.order == HIDDEN and self._is_due(order, entry)}
 
     # -- cancellation

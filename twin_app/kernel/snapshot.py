@@ -168,7 +168,7 @@ def _entity_rows(entities: Iterable[Entity], hidden: dict[Entry, tuple[float, in
     if hidden:
         for row, x in zip(rows, entities, strict=True):
             if x.order == HIDDEN:
-                row[3:5] = hidden[x]
+                row[3], row[4] = hidden[x]
     return rows
 
 
