@@ -41,7 +41,7 @@ schemas: setup  ## write schemas/, docs/asyncapi.json and the reference of recor
 	$(BIN)/python -m topics.asyncapi > docs/asyncapi.json
 	$(BIN)/python -m topics.reference > docs/reference/records.md
 
-bench: setup  ## every figure beside its peers, about thirteen minutes on two quiet cores; SUITES="ingest latency" for some of them
+bench: setup  ## every figure beside its peers, about twenty minutes on two cores; SUITES="ingest latency" for some of them
 	$(BIN)/python -m benchmarks $(SUITES)
 
 bench-kernel: setup  ## the kernel against idiomatic SimPy, in one run

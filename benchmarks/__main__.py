@@ -1,7 +1,7 @@
 """All figures, side by side with their peers: `python -m benchmarks [SUITE...] [--rounds N] [--quick]`; `make bench`.
 
 Each suite runs all its contenders in turn, round by round; a figure is the median of the rounds' ratios. Results go to
-benchmarks/results.json and, between two marks, to docs/PERFORMANCE.md. A full run takes about thirteen minutes on two quiet
+benchmarks/results.json and, between two marks, to docs/PERFORMANCE.md. A full run takes about twenty minutes on two
 cores: a suite that takes longer than its limit is cut off and keeps its earlier rows.
 """
 
