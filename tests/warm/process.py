@@ -11,14 +11,14 @@ import runpy
 import selectors
 import signal
 import socket
-import struct
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
+from tests.warm.popen import PID
+
 REQUEST_BYTES_MAX = 1 << 20
-PID = struct.Struct("<q")
 
 
 class Fork:
