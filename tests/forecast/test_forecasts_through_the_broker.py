@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from models.forecasts import ForecastRecord
 from tests.brokers.plugin import Broker, Registry
 from tests.forecast.floor import Floor
-from tests.forecast.plants import LINE
+from tests.forecast.plants import LINE, SHOP
 
 pytestmark = pytest.mark.broker
 
@@ -150,6 +151,39 @@ async def test_forks_that_are_killed_never_stop_the_twin(open_floor: OpenFloor) 
     assert len(floor.events) > seen
     seqs = [event["seq"] for event in floor.events if event["twin"] == "Line_A"]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def _goes_on(floor: Floor, twin: str, since: dict[str, Any]) -> dict[str, Any]:
+    """The first event of the twin that was read after another event, and is of a later time."""
+    return await floor.event(
+        lambda e: e["twin"] == twin and e["arrived"] > since["arrived"] and e["event_time"] > since["event_time"]
+    )
+
+
+async def test_the_live_twins_never_wait_for_a_forecast_under_way(open_floor: OpenFloor) -> None:
+    """The forks have minutes of work, and are stopped in the midst of it: what is read before they go on waited for no fork."""
+    floor = await open_floor(TWIN_FORECAST_BUDGET_S="600", TWIN_FORECAST_TASK_LIMIT_S="600")
+    await _broken(floor)
+    await floor.send(kind="register", twin="Shop", blueprint={**SHOP, "time": FAST_LINE["time"]})
+    asked, _ = await floor.send(kind="forecast", twin="Shop", horizon="2500h")
+    first = await floor.forecast(lambda r: r["source_offset"] == asked)
+    forks = floor.fork_pids()
+    for pid in forks:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for number in range(5):
+            offset, _ = await floor.send(kind="set", twin="Line_A", path="resources.b.capacity", value=number % 2)
+            changed = await floor.event(lambda e, at=offset: e["kind"] == "parameter-changed" and e["cause"]["offset"] == at)  # type: ignore[misc]
+            await _goes_on(floor, "Line_A", changed)
+            last = await _goes_on(floor, "Shop", changed)
+        assert not [r for r in floor.records if r["source_offset"] == asked and r["final"]]
+        await floor.send(kind="set", twin="Shop", path="resources.b.capacity", value=3)
+        ended = await floor.forecast(lambda r: r["source_offset"] == asked and r["final"])
+    finally:
+        for pid in forks:
+            os.kill(pid, signal.SIGCONT)
+    assert ended["error"]["code"] == "superseded"  # it was at work all the while, until its own twin was changed
+    assert ended["as_of_seq"] == first["as_of_seq"] < last["seq"]
 
 
 async def test_a_question_whose_worker_dies_is_answered_by_the_next_owner(open_floor: OpenFloor) -> None:
