@@ -90,6 +90,33 @@ def test_a_picture_is_one(twin: Twin, tmp_path: Path) -> None:
     assert height > 200
 
 
+@pytest.mark.parametrize("verb", [("forecast",), ("whatif", "--set", "variables.mode=x")])
+def test_a_picture_that_cannot_be_written_is_never_told_after_the_computing(
+    twin: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
+    def computed(*_: object) -> None:
+        raise AssertionError("the blueprint was run")
+
+    monkeypatch.setattr("twin_app.local.start", computed)
+    for path, why in ((tmp_path / "no folder" / "x.png", "no such file or directory"), (tmp_path, "is a directory")):
+        result = twin(*verb, LINE, "--png", path)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert result.stderr == (f"error: {path}: cannot be written: {why} [unwritable-file] (name another with --png)\n")
+
+
+def test_no_empty_picture_is_left_of_what_failed(twin: Twin, tmp_path: Path) -> None:
+    picture = tmp_path / "ahead.png"
+    assert twin("forecast", LINE, "--from", "noon", "--png", picture).exit_code == 2
+    assert not picture.exists()
+
+
+def test_a_picture_of_another_name_is_a_picture_still(twin: Twin, tmp_path: Path) -> None:
+    result = twin("forecast", LINE, "--horizon", "30min", "--png", tmp_path / "ahead.of.time")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "ahead.of.time").read_bytes().startswith(b"\x89PNG\r\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -22,8 +22,8 @@ from models.errors import TwinError
 from twin_app.analysis import trial
 from twin_app.analysis.experiment import REPLICATIONS_MAX, Estimate, Figures, Point, Result, full_factorial, results
 from twin_app.cli import output
-from twin_app.cli.options import Json
-from twin_app.cli.pictures import picture, plotting
+from twin_app.cli.options import Json, check_writable, unwritable
+from twin_app.cli.pictures import check_picture, picture
 from twin_app.cli.reading import read_blueprint
 
 PROCESSES_MAX = 64
@@ -70,11 +70,10 @@ def experiment(
     points = full_factorial(_factors(vary or []), replications)
     for point in points:
         trial.begin(blueprint, point)  # a value that is refused is told before anything is run
-    for path in (csv_file, png):
-        if path is not None:
-            _writable(path)
+    if csv_file is not None:
+        check_writable(csv_file, "--csv")
     if png is not None:
-        plotting()
+        check_picture(png)
     tasks = [(point, number) for point in points for number in range(replications)]
     runs = _all_runs(blueprint, tasks, until, warm, min(processes or os.cpu_count() or 1, PROCESSES_MAX, len(tasks)))
     grouped = [runs[start : start + replications] for start in range(0, len(runs), replications)]
@@ -220,15 +219,7 @@ def _write_csv(path: Path, points: list[Point], grouped: list[list[Figures]]) ->
                 for number, figures in enumerate(runs):
                     writer.writerow([*point.values(), number, *(figures.get(name, "") for name in names)])
     except OSError as error:
-        raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
-
-
-def _writable(path: Path) -> None:
-    """Told before anything is run. Raises TwinError `unwritable-file`."""
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
+        raise unwritable(path, error, "make room, or name another with --csv") from error
 
 
 def write_png(path: Path, found: list[Result]) -> None:

@@ -12,6 +12,7 @@ from models.errors import TwinError
 from twin_app.cli import connect
 from twin_app.cli.asking import ahead_of_blueprint, ahead_of_past, ahead_of_twin, command_for, is_blueprint, show
 from twin_app.cli.options import AppId, Bootstrap, Json, Registry, Timeout, settings_from
+from twin_app.cli.pictures import check_picture
 
 Target = Annotated[
     str, typer.Argument(metavar="TWIN|FILE", help="A live twin, or a blueprint to run here without a broker.", show_default=False)
@@ -70,4 +71,6 @@ def ask(
             revisions = ahead_of_twin(settings, command, timeout_s)
         else:
             revisions = ahead_of_past(settings, command, begin, timeout_s)
+    if png is not None:
+        check_picture(png)
     connect.run_async(show(revisions, as_json, png))

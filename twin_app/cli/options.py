@@ -54,3 +54,21 @@ def make_folder(folder: Path, chosen_by: str) -> Path:
         what = f"the folder cannot be made: {(error.strerror or str(error)).lower()}"
         raise TwinError("unwritable-folder", what, place=str(folder), remedy=f"name another with {chosen_by}") from error
     return folder
+
+
+def check_writable(path: Path, chosen_by: str) -> None:
+    """Before anything is computed for it. A file that was not there is not left there. Raises TwinError `unwritable-file`."""
+    was_there = path.exists()
+    try:
+        path.open("ab").close()
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise unwritable(path, error, f"name another with {chosen_by}") from error
+
+
+def unwritable(path: Path, error: OSError, remedy: str) -> TwinError:
+    """What went wrong in writing a file."""
+    return TwinError(
+        "unwritable-file", f"cannot be written: {(error.strerror or str(error)).lower()}", place=str(path), remedy=remedy
+    )

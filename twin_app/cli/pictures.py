@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TwinError
+from twin_app.cli.options import check_writable, unwritable
 
 
 def plotting() -> Any:
@@ -22,6 +23,12 @@ def plotting() -> Any:
     return pyplot
 
 
+def check_picture(path: Path) -> None:
+    """Told before anything is computed for it. Raises TwinError `no-plots`, `unwritable-file`."""
+    plotting()
+    check_writable(path, "--png")
+
+
 @contextmanager
 def picture(path: Path, rows: int) -> Iterator[list[Any]]:
     """So many axes to draw on; the file is written at the end. Raises TwinError `no-plots`, `unwritable-file`."""
@@ -30,8 +37,8 @@ def picture(path: Path, rows: int) -> Iterator[list[Any]]:
     try:
         yield list(axes[:, 0])
         figure.tight_layout()
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, dpi=120, format="png")
     except OSError as error:
-        raise TwinError("unwritable-file", (error.strerror or str(error)).lower(), place=str(path)) from error
+        raise unwritable(path, error, "make room, or name another with --png") from error
     finally:
         pyplot.close(figure)

@@ -18,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from models.errors import TwinError
 from twin_app.cli import connect, output
 from twin_app.cli.decoding import json_object
-from twin_app.cli.options import AppId, Bootstrap, Json, Registry, Timeout, settings_from
+from twin_app.cli.options import AppId, Bootstrap, Json, Registry, Timeout, settings_from, unwritable
 from twin_app.cli.output import ExitCode
 from twin_app.cli.telling import Telling
 from twin_app.cli.watch import show_event, show_letter
@@ -197,8 +197,7 @@ def _file(telling: Telling, path: Path) -> Any:
         with path.open("w", encoding="utf-8") as file:
             yield _Lines(telling, file)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise TwinError("unwritable-file", f"cannot be written: {reason}", place=str(path)) from error
+        raise unwritable(path, error, "make room, or name another file") from error
 
 
 class _Topic:
