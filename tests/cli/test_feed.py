@@ -70,6 +70,22 @@ def test_a_record_that_is_no_arrival_is_refused_and_nothing_else(value: bytes, c
     assert caught.value.message
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe("make", twin="Line_A"),
+        Recipe("make", twin_field="line", at_field="when", shift_ms=-0.5, attributes=frozenset({"size", "größe"})),
+    ],
+)
+def test_a_recipe_is_never_another_on_its_way_through_a_header(recipe: Recipe) -> None:
+    assert Recipe.from_bytes(recipe.to_bytes()) == recipe
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"{}", b'{"flow": 5}', b'{"flow": "f", "shift_ms": "soon"}'])
+def test_a_header_that_is_no_recipe_is_none(raw: bytes) -> None:
+    assert Recipe.from_bytes(raw) is None
+
+
 def test_nothing_is_sent_long_before_its_time_nor_out_of_order() -> None:
     line = Waiting(0)
     for number, at_ms in enumerate([10.0, 50.0, 20.0, None]):
@@ -134,6 +150,38 @@ def test_every_record_becomes_one_entity_or_one_dead_letter(cli: Twin, environme
     assert {event["payload"]["command"] for event in created} == {f"{topic}-{number % 2}@{number // 2}" for number in range(4)}
     [letter] = lines(cli("dead-letters", "list", "--json").stdout)
     assert (letter["code"], letter["value"]) == ("bad-json", "nonsense")
+
+
+@pytest.mark.broker
+def test_a_record_that_a_feed_refused_is_sent_again_once_as_the_command_it_should_have_been(
+    cli: Twin, environment: dict[str, str], worker: Process
+) -> None:
+    assert cli("send", LINE / "blueprint.yaml", "--wait", "--timeout", ANSWER_S).returncode == 0
+    topic = f"{environment['TWIN_APP_ID']}-orders"
+    produce(environment, topic, [b'{"priority": 5, "when": "soon"}', b"nonsense"])
+    feed = ("feed", topic, "--twin", "Line_A", "--flow", "make", "--at-field", "when", "--no-follow", "--from-beginning")
+    assert cli(*feed).returncode == 0
+    before = len(commands(environment))
+
+    again = cli("dead-letters", "replay", "--all", "--yes")
+    assert again.returncode == 2
+    assert again.stderr.count("by the recipe of its feed it is refused again") == 2
+    assert [error in again.stderr for error in ("[bad-at]", "[bad-json]", "2 left out")] == [True] * 3
+    assert len(commands(environment)) == before  # what would be refused again is not sent
+
+    replay = ("dead-letters", "replay", "--code", "bad-at", "--set", 'when="2026-11-27T08:00:00Z"', "--json")
+    [planned] = lines(cli(*replay).stdout)
+    assert orjson.loads(planned["planned"]["value"])["attributes"] == {"priority": 5}
+    done = cli(*replay, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to send" in cli(*replay, "--yes").stderr
+    [command] = commands(environment)[before:]
+    assert (command["id"], command["flow"], command["at"]) == (f"{topic}-0@0", "make", "2026-11-27T08:00:00.000+00:00")
+    later = cli("send", "--json", '{"path": "Line_A.resources.b.capacity", "value": 1}', "--wait", "--timeout", ANSWER_S)
+    assert later.returncode == 0, later.stderr
+    created = lines(cli("watch", "--from-beginning", "--no-follow", "--kind", "entity-created", "--json").stdout)
+    assert [event["payload"]["command"] for event in created].count(command["id"]) == 1
+    assert [letter["code"] for letter in lines(cli("dead-letters", "list", "--open", "--json").stdout)] == ["bad-json"]
 
 
 @pytest.mark.broker

@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from models.errors import Rejected
+
+RECIPE_HEADER = "twin-feed-recipe"
+"""Of a dead letter that a feed wrote: the recipe, by which the record can be made a command when it is sent again."""
 
 
 class Source(NamedTuple):
@@ -49,6 +53,18 @@ class Recipe:
     at_field: str | None = None
     shift_ms: float = 0.0
     attributes: frozenset[str] | None = None
+
+    def to_bytes(self) -> bytes:
+        """For a header."""
+        return TypeAdapter(Recipe).dump_json(self)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Recipe | None:
+        """From a header; None for what is no recipe: somebody else may write there."""
+        try:
+            return TypeAdapter(cls).validate_json(raw)
+        except ValidationError:
+            return None
 
     def command(self, record: Source) -> Arriving:
         """The command that brings the entity. Raises Rejected for a record that is none."""

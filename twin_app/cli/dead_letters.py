@@ -10,8 +10,10 @@ from rich.text import Text
 
 from models.errors import TwinError
 from twin_app.cli import connect, output
-from twin_app.cli.letters import Letter, Planned, edited, originals, read_letters, send_again
+from twin_app.cli.letters import Letter, Planned, as_command, edited, originals, read_letters, send_again
 from twin_app.cli.options import AppId, Bootstrap, Json, Timeout, settings_from
+from twin_app.cli.output import ExitCode
+from twin_app.settings import Settings
 
 dead_letters = typer.Typer(
     add_completion=False,
@@ -70,10 +72,7 @@ def show(
 
     async def find() -> tuple[Letter, Planned | TwinError]:
         [kept] = _named(await read_letters(settings, timeout), [place])
-        try:
-            [planned] = await originals(settings, timeout, [kept])
-        except TwinError as error:
-            return kept, error
+        [planned] = await originals(settings, timeout, [kept])
         return kept, planned
 
     kept, planned = connect.run_async(find())
@@ -125,44 +124,67 @@ def replay(
     """Send refused commands again: the same bytes, key and headers, and a header that says so. Shows the plan; --yes sends.
 
     What was sent again is marked in the same transaction, so that it is not sent twice. Commands act when they come: those that
-    others overtook in the meantime may be refused again, or undo what is newer.
+    others overtook in the meantime may be refused again, or undo what is newer. A record that `twin feed` refused is sent as the
+    command that the feed would make of it; --set corrects the record's fields.
     """
     if not (places or twin or code or everything):
         raise TwinError("bad-option", "nothing says which dead letters are meant", remedy="name places, --twin, --code, or --all")
     changes = _changes(change or [])
     settings = settings_from(bootstrap, None, app_id)
 
-    async def plan() -> list[Planned]:
+    async def find() -> list[Planned | TwinError]:
         letters = await read_letters(settings, timeout)
         chosen = _chosen(_named(letters, places) if places else letters, twin, code)
-        wanted = [kept for kept in chosen if again or not kept.replayed]
-        return [edited(item, changes) for item in await originals(settings, timeout, wanted)]
+        return await originals(settings, timeout, [kept for kept in chosen if again or not kept.replayed])
 
-    planned = connect.run_async(plan())
-    if not planned:
+    found = [_prepared(item, changes) for item in connect.run_async(find())]
+    for item in found:
+        if isinstance(item, TwinError):
+            if places:
+                raise item
+            output.tell(item)
+    planned = [item for item in found if isinstance(item, Planned)]
+    if not found:
         output.note("nothing to send: no dead letter fits, or all were sent again before (--again sends them once more)")
-        return
-    if not yes:
-        for item in planned:
-            row = _row(item.letter) | {"bytes": len(item.record.value or b""), "headers": len(item.record.headers)}
-            if as_json:
-                output.put_json({"planned": {**row, "value": _text(item.record.value)}})
-            else:
-                output.say(
-                    f"would send {row['bytes']:,} bytes of {item.letter.source} to {settings.config_topic}: {row['command']}"
-                )
-        output.note(f"{len(planned):,} command(s); nothing was sent: add --yes")
-        return
+    elif not yes:
+        _show_plan(settings, planned, as_json)
+    else:
+        _send(settings, timeout, planned, as_json)
+    if len(planned) < len(found):
+        output.note(f"{len(found) - len(planned):,} left out: they cannot be sent like that")
+        raise typer.Exit(ExitCode.WRONG_INPUT)
 
+
+def _show_plan(settings: Settings, planned: list[Planned], as_json: bool) -> None:
+    for item in planned:
+        row = _row(item.letter) | {"bytes": len(item.record.value or b""), "headers": len(item.record.headers)}
+        command = _text(item.record.value)
+        if as_json:
+            output.put_json({"planned": {**row, "value": command}})
+        else:
+            where = f"{item.letter.source} to {settings.config_topic}"
+            output.say(f"would send {row['bytes']:,} bytes of {where}: {command[:SHOWN_CHARS]}")
+    output.note(f"{len(planned):,} command(s); nothing was sent: add --yes")
+
+
+def _send(settings: Settings, timeout_s: float, planned: list[Planned], as_json: bool) -> None:
     def told(kept: Letter, place: str) -> None:
         if as_json:
             output.put_json({"replayed": {"place": kept.place, "source": kept.source, "as": place}})
         else:
             output.stdout().print(Text.assemble(f"{kept.source} sent again as ", (place, "green")))
 
-    left_out = connect.run_async(send_again(settings, timeout, planned, told))
+    left_out = connect.run_async(send_again(settings, timeout_s, planned, told))
     if left_out:
         output.note(f"{left_out:,} left out: somebody else sent them again in the meantime")
+
+
+def _prepared(found: Planned | TwinError, changes: dict[str, Any]) -> Planned | TwinError:
+    """As it would be sent, or why it cannot be."""
+    try:
+        return found if isinstance(found, TwinError) else as_command(edited(found, changes))
+    except TwinError as error:
+        return error
 
 
 def _chosen(letters: list[Letter], twins: list[str] | None, codes: list[str] | None) -> list[Letter]:

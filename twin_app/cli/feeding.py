@@ -22,7 +22,7 @@ from models.deadletters import DeadLetter
 from models.errors import Rejected, TwinError
 from topics.serdes import Serializer
 from twin_app.cli import connect
-from twin_app.cli.arrival import Arriving, Recipe, Source
+from twin_app.cli.arrival import RECIPE_HEADER, Arriving, Recipe, Source
 from twin_app.settings import Settings
 from twin_app.streaming.tails import last_data_offsets
 
@@ -179,6 +179,7 @@ class Feed:
     ) -> None:
         """One transaction. Raises TwinError, KafkaError; then nothing of it was fed, and the next start does it again."""
         config, letters = self._settings.topics.config.name, self._settings.topics.dead_letters.name
+        recipe = [(RECIPE_HEADER, self._recipe.to_bytes())]
         for record, _ in taken:
             lines[TopicPartition(record.topic, record.partition)].position = record.offset + 1
         try:
@@ -188,7 +189,7 @@ class Feed:
                         await writer.send(config, made.value, key=made.key)
                     elif made is not None:
                         letter = DeadLetter.of(made, **record._asdict(), twin=self._recipe.twin)
-                        await writer.send(letters, serializer.encode(letter), key=record.key)
+                        await writer.send(letters, serializer.encode(letter), key=record.key, headers=recipe)
                 offsets = {tp: OffsetAndMetadata(line.position, "") for tp, line in lines.items()}
                 await writer.send_offsets_to_transaction(offsets, self._name)
         except ProducerFenced:

@@ -4,6 +4,8 @@ Sending again is one transaction on the config topic and the dead-letter topic: 
 that says where it went (a dead letter of the code `replayed`). So nothing is sent without being marked, and two who do it at the
 same time fence each other. The original is read at its place in the config topic; only where that is gone it is taken from the
 letter itself, which keeps no headers.
+
+What a feed refused is no command: it is made one by the feed's own recipe, which is in a header of the letter.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from models.deadletters import REPLAYED, DeadLetter
 from models.errors import Rejected, TwinError
 from topics.serdes import Serializer
 from twin_app.cli import connect
+from twin_app.cli.arrival import RECIPE_HEADER, Recipe, Source
 from twin_app.cli.decoding import EventReader
 from twin_app.settings import Settings
 from twin_app.streaming.tails import last_data_offsets
@@ -37,11 +40,12 @@ BATCH_MAX = 500
 
 @dataclass
 class Letter:
-    """One dead letter, and where it was sent again, if it was."""
+    """One dead letter, and where it was sent again, if it was. `recipe`: of the feed that wrote it, if one did."""
 
     partition: int
     offset: int
     letter: DeadLetter
+    recipe: Recipe | None = None
     replayed: list[str] = field(default_factory=list)
 
     @property
@@ -93,7 +97,8 @@ async def read_letters(settings: Settings, timeout_s: float) -> list[Letter]:
                     if marked is not None:
                         marked.replayed.append(letter.replayed_as or "")
                     continue
-                found[record.partition, record.offset] = Letter(record.partition, record.offset, letter)
+                recipe = next((Recipe.from_bytes(value) for name, value in record.headers if name == RECIPE_HEADER), None)
+                found[record.partition, record.offset] = Letter(record.partition, record.offset, letter, recipe)
                 if len(found) > LETTERS_MAX:
                     del found[next(iter(found))]
     return sorted(found.values(), key=lambda kept: (kept.partition, kept.offset))
@@ -120,9 +125,9 @@ def _letter(record: ConsumerRecord, reader: EventReader) -> DeadLetter | None:
         return None
 
 
-async def originals(settings: Settings, timeout_s: float, letters: Sequence[Letter]) -> list[Planned]:
-    """What was refused, as it was written. Raises TwinError `truncated` where neither topic holds all of it."""
-    planned = []
+async def originals(settings: Settings, timeout_s: float, letters: Sequence[Letter]) -> list[Planned | TwinError]:
+    """What was refused, as it was written; the TwinError `truncated` where neither topic holds all of it. Raises TwinError."""
+    planned: list[Planned | TwinError] = []
     async with connect.consumer(settings, timeout_s) as client:
         tps = await connect.partitions_of(settings, timeout_s, settings.topics.config.name)
         begins = await connect.within(settings, timeout_s, client.beginning_offsets(tps))
@@ -131,10 +136,13 @@ async def originals(settings: Settings, timeout_s: float, letters: Sequence[Lett
             record = None
             if tp in begins and kept.letter.topic == tp.topic and kept.letter.offset >= begins[tp]:
                 record = await _at(client, tp, kept.letter.offset, settings, timeout_s)
-            if record is None:
-                planned.append(Planned(kept, Original(kept.letter.raw_key(), kept.letter.raw_value(), ())))
-            else:
+            if record is not None:
                 planned.append(Planned(kept, Original(record.key, record.value, tuple(record.headers))))
+                continue
+            try:
+                planned.append(Planned(kept, Original(kept.letter.raw_key(), kept.letter.raw_value(), ())))
+            except TwinError as truncated:
+                planned.append(truncated)
     return planned
 
 
@@ -152,9 +160,7 @@ async def _at(
 
 
 def edited(planned: Planned, changes: dict[str, Any]) -> Planned:
-    """With the fields of its JSON replaced. Raises TwinError `not-editable`, and the Rejected of what is no command then."""
-    from twin_app.switchboard import parse  # brings the kernel along
-
+    """With the fields of its JSON replaced. Raises TwinError `not-editable`, and of what is no command then."""
     if not changes:
         return planned
     kept, record = planned
@@ -175,14 +181,40 @@ def edited(planned: Planned, changes: dict[str, Any]) -> Planned:
         for name in outer:
             inner = inner.get(name) if isinstance(inner, dict) else None
         if not isinstance(inner, dict):
-            raise TwinError("not-editable", f"the command has no {path!r}", place=kept.place, remedy="name a field that it has")
+            raise TwinError("not-editable", f"it has no {path!r}", place=kept.place, remedy="name a field that it has")
         inner[last] = value
     value = orjson.dumps(document)
+    if kept.recipe is None:
+        _checked(kept, value, record.key)
+    return Planned(kept, record._replace(value=value))
+
+
+def _checked(kept: Letter, value: bytes, key: bytes | None) -> None:
+    from twin_app.switchboard import parse  # brings the kernel along
+
     try:
-        parse(value, record.key)
+        parse(value, key)
     except Rejected as error:
         raise TwinError(error.code, f"edited like that it is refused again: {error.message}", place=kept.place) from error
-    return Planned(kept, record._replace(value=value))
+
+
+def as_command(planned: Planned) -> Planned:
+    """Of a record that a feed refused, the command that its recipe makes of it. Raises TwinError where it makes none."""
+    kept, record = planned
+    if kept.recipe is None:
+        return planned
+    letter = kept.letter
+    source = Source(letter.topic, letter.partition, letter.offset, letter.timestamp_ms, record.key, record.value)
+    try:
+        made = kept.recipe.command(source)
+    except Rejected as error:
+        raise TwinError(
+            error.code,
+            f"by the recipe of its feed it is refused again: {error.message}",
+            place=kept.place,
+            remedy="correct its fields with --set FIELD=JSON, or send the command itself with `twin send`",
+        ) from error
+    return Planned(kept, Original(made.key, made.value, ()))
 
 
 async def send_again(
