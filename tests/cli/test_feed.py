@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -188,10 +189,13 @@ def test_a_record_that_a_feed_refused_is_sent_again_once_as_the_command_it_shoul
 def test_a_feed_that_is_killed_loses_and_doubles_nothing(
     cli: Twin, environment: dict[str, str], twin_command: tuple[list[str], dict[str, str]]
 ) -> None:
+    """The kill comes mid-way for certain: in the first half, or at its end, since the second is held until tomorrow."""
     assert cli("topics", "--create").returncode == 0
     topic = f"{environment['TWIN_APP_ID']}-orders"
-    produce(environment, topic, [b'{"n": %d}' % number for number in range(10_000)])
-    feed = ("feed", topic, "--twin", "Line_A", "--flow", "make")
+    now, tomorrow = datetime.now(UTC), datetime.now(UTC) + timedelta(days=1)
+    days = [now] * 5_000 + [tomorrow] * 5_000
+    produce(environment, topic, [orjson.dumps({"n": number, "day": day}) for number, day in enumerate(days)])
+    feed = ("feed", topic, "--twin", "Line_A", "--flow", "make", "--at-field", "day")
     process = subprocess.Popen(
         [*twin_command[0], *feed, "--from-beginning"],
         env=environment | twin_command[1],
@@ -205,8 +209,11 @@ def test_a_feed_that_is_killed_loses_and_doubles_nothing(
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    done = cli(*feed, "--no-follow", "--json")
+    before = len(commands(environment))
+    assert 0 < before <= 5_000
+    done = cli(*feed, "--no-follow", "--json", "--shift", -86_400)
     assert done.returncode == 0, done.stderr
+    assert lines(done.stdout) == [{"fed": 10_000 - before, "refused": 0, "empty": 0}]
     ids = [command["id"] for command in commands(environment)]
     assert sorted(ids) == sorted(f"{topic}-{number % 2}@{number // 2}" for number in range(10_000))
 
