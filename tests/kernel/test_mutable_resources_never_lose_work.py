@@ -45,6 +45,33 @@ def test_r4_regrowth_cancels_a_debt():
     assert starts(three_ways(one_machine(3), script)) == [0, 0, 0, 10, 10, 10]
 
 
+@pytest.mark.parametrize(
+    ("changes", "area"),
+    [
+        ([(5.0, 1)], 3 * 5 + 3 * 5 + 1 * 20),  # two work on for 5 s
+        ([(5.0, 0), (50.0, 3)], 3 * 5 + 3 * 5),  # all three do; from then on nothing is there to be used
+        ([(5.0, 1), (7.0, 3)], 3 * 30),
+        ([(5.0, 1), (7.0, 0), (8.0, 2), (20.0, 1)], 3 * 5 + 3 * 5 + 2 * 10 + 1 * 10),
+        ([(10.0, 1)], 3 * 10 + 1 * 20),  # at the instant at which they end
+    ],
+)
+def test_nothing_is_ever_utilised_by_more_than_all_of_it(changes: list[tuple[float, int]], area: float):
+    """What is taken away at work counts as capacity until it is released, also by a twin that is restored at that time."""
+    script = [*jobs(3), *((at, "set", "resources.m.capacity", value) for at, value in changes)]
+    figures = three_ways(one_machine(3), script, until=30.0).twin.statistics()["resources"]["m"]
+    assert figures["utilisation"] == pytest.approx(30 / area)
+    assert figures["busy_mean"] == pytest.approx(1.0)
+
+
+def test_work_that_is_resumed_beyond_the_capacity_utilises_no_more_than_all_of_it():
+    """Both are interrupted; one server is taken away while all is down; both go on when it is up."""
+    model = one_machine(2, breakdown={"time_to_failure": {"constant": 7.0}, "repair": {"constant": 5.0}})
+    play = three_ways(model, [*jobs(2), (9.0, "set", "resources.m.capacity", 1)], until=15.0)
+    figures = play.twin.statistics()["resources"]["m"]
+    assert times(play, "entity-finished") == [15.0, 15.0]
+    assert figures["utilisation"] == pytest.approx(20 / (2 * 9 + 1 * 3 + 2 * 3))
+
+
 def test_r5_growth_meets_arrivals():
     model = blueprint(
         resources={"m": {"capacity": 1}},

@@ -155,7 +155,7 @@ def test_the_figures_agree_with_the_events():
     )
     asked: dict[int, float] = {}
     waits, stays = [], []
-    busy_area, began = 0.0, {}
+    busy_area, began, changes = 0.0, {}, []
     for event in play.told:
         number = event.entity or 0
         if event.kind == "entity-queued":
@@ -163,15 +163,21 @@ def test_the_figures_agree_with_the_events():
         elif event.kind == "entity-started":
             waits.append(event.sim_time - asked[number])
             began[number] = event.sim_time
+            changes.append((event.sim_time, +1))
         elif event.kind == "entity-finished":
             busy_area += event.sim_time - began.pop(number)
+            changes.append((event.sim_time, -1))
         elif event.kind == "entity-left":
             stays.append(event.payload["time_in_system"])
     busy_area += sum(120.0 - at for at in began.values())
     figures = play.twin.statistics()
     assert figures["resources"]["s"]["wait_mean"] == pytest.approx(fmean(waits))
     assert figures["resources"]["s"]["busy_mean"] == pytest.approx(busy_area / 120)
-    assert figures["resources"]["s"]["utilisation"] == pytest.approx(busy_area / (40 * 2 + 20 * 1 + 60 * 3))
+    busy_at_40 = sum(change for at, change in changes if at < 40)
+    assert busy_at_40 == 2  # its second server works on beyond 40: so long it counts
+    released = next(at for at, change in changes if at > 40 and change < 0)
+    capacity_area = 40 * 2 + 20 * 1 + 60 * 3 + (min(released, 60) - 40)
+    assert figures["resources"]["s"]["utilisation"] == pytest.approx(busy_area / capacity_area)
     assert figures["flows"]["f"]["time_in_system_mean"] == pytest.approx(fmean(stays))
     assert figures["flows"]["f"]["time_in_system_p50"] == pytest.approx(sorted(stays)[(len(stays) - 1) // 2], rel=0.02)
 

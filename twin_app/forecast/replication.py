@@ -155,6 +155,6 @@ class _Meter:
 
 
 def _utilisation(first: tuple[float, ...], last: tuple[float, ...]) -> float:
-    """Busy over capacity; 1 for a resource that works without any (its capacity was taken away meanwhile)."""
+    """Busy over capacity, which holds what works on after it was taken away."""
     busy, capacity = last[1] - first[1], last[3] - first[3]
-    return busy / capacity if capacity > 0 else 1.0 if busy > 0 else 0.0
+    return busy / capacity if capacity > 0 else 0.0

@@ -18,7 +18,8 @@ class Resource:
     """Capacity, what is busy of it, the queue, and time integrals of both.
 
     The integrals are kept as sums of instants: beginning subtracts `now`, ending adds it; what is still open is added when
-    read. `on_change` is called after each change of queue or busy, where somebody looks.
+    read. `on_change` is called after each change of queue or busy, where somebody looks. `debt` is what is busy beyond the
+    capacity: until it is released it counts as capacity in the figures, so that nothing is utilised by more than all of it.
     """
 
     __slots__ = (
@@ -28,6 +29,10 @@ class Resource:
         "capacity",
         "capacity_area",
         "capacity_since",
+        "debt",
+        "debt_area",
+        "debt_looked_at",
+        "debt_since",
         "discipline",
         "down",
         "down_sum",
@@ -88,6 +93,10 @@ class Resource:
         self.queue_sum = 0.0
         self.capacity_area = 0.0
         self.capacity_since = 0.0
+        self.debt = 0
+        self.debt_area = 0.0
+        self.debt_since = 0.0
+        self.debt_looked_at = False
 
     def __repr__(self) -> str:
         return f"<resource {self.name}: {self.busy}/{self.capacity} busy, {len(self.queue)} queued>"
@@ -145,6 +154,23 @@ class Resource:
         self.capacity_since = now
         self.capacity = capacity
         self.weigh()
+        self.owe()
+
+    def owe(self) -> None:
+        """Busy or capacity may have changed. From the first debt on, this is called after each change of busy."""
+        debt = max(0, self.busy - self.capacity)
+        if not (debt or self.debt):
+            return
+        now = self.twin.now
+        self.debt_area += self.debt * (now - self.debt_since)
+        self.debt, self.debt_since = debt, now
+        if debt:
+            self._look_at_debt()
+
+    def _look_at_debt(self) -> None:
+        if not self.debt_looked_at:
+            self.debt_looked_at = True
+            self.twin.observe(self, self.owe)
 
     def weigh(self) -> None:
         """What can be used: nothing while any outage lasts."""
@@ -176,25 +202,29 @@ class Resource:
             halted, self.halted = self.halted, []
             for entity in halted:
                 entity.step.unhalt(entity, cause)
+            self.owe()
             self.grant(cause)
         if self.on_change is not None:
             self.on_change()
 
     # -- statistics
     def _totals(self) -> list[float]:
-        """Since the twin's start: started, waited, and the areas under busy, queue, capacity and down."""
+        """Since the twin's start: started, waited, and the areas under busy, queue, capacity with debt, and down."""
         now = self.twin.now
         return [
             self.started,
             self.waited,
             self.busy_sum + self.busy * now,
             self.queue_sum + len(self.queue) * now,
-            self.capacity_area + self.capacity * (now - self.capacity_since),
+            self.capacity_area
+            + self.capacity * (now - self.capacity_since)
+            + self.debt_area
+            + self.debt * (now - self.debt_since),
             self.down_sum + (now if self.down else 0.0),
         ]
 
     def areas(self) -> tuple[float, float, float, float]:
-        """Now, and the integrals up to now of what is busy, of the queue and of the capacity: differences are what counts."""
+        """Now, and the integrals up to now of busy, queue and capacity with debt: differences are what counts."""
         _, _, busy, queue, capacity, _ = self._totals()
         return self.twin.now, busy, queue, capacity
 
@@ -203,7 +233,11 @@ class Resource:
         self.before = self._totals()
 
     def statistics(self) -> dict[str, Any]:
-        """Over the time since statistics began: utilisation, queue length, waits (in the blueprint's time unit)."""
+        """Over the time since statistics began: utilisation, queue length, waits (in the blueprint's time unit).
+
+        Utilisation is the area under busy by the area under capacity, where units that were taken away at work count as capacity
+        until they are released: 0 to 1, but for rounding.
+        """
         started, waited, busy, queue, capacity, down = (
             now - before for now, before in zip(self._totals(), self.before, strict=True)
         )
@@ -228,6 +262,7 @@ class Resource:
             "halted": [entity.id for entity in self.halted],
             "outages": [[o.down_since, *((o.at, o.order) if o.order else (None, 0))] for o in self.outages],
             **({"users": [entity.id for entity in self.users.in_order()]} if self.users is not None else {}),
+            **({"debt": [self.debt_area, self.debt_since]} if self.debt or self.debt_area else {}),
             "before": list(self.before),
             "queue": [entity.id for entity in self.queue.in_order()],
             "sums": [
@@ -264,3 +299,7 @@ class Resource:
             self.capacity_since,
             self.down_sum,
         ) = data["sums"]
+        self.debt_area, self.debt_since = data.get("debt", (0.0, self.twin.now))  # older ones did not count it
+        self.debt = max(0, self.busy - self.capacity)
+        if self.debt:
+            self._look_at_debt()
