@@ -179,7 +179,9 @@ def test_the_figures_agree_with_the_events():
     capacity_area = 40 * 2 + 20 * 1 + 60 * 3 + (min(released, 60) - 40)
     assert figures["resources"]["s"]["utilisation"] == pytest.approx(busy_area / capacity_area)
     assert figures["flows"]["f"]["time_in_system_mean"] == pytest.approx(fmean(stays))
-    assert figures["flows"]["f"]["time_in_system_p50"] == pytest.approx(sorted(stays)[(len(stays) - 1) // 2], rel=0.02)
+    for percent in (50, 90, 95, 99):
+        exact = sorted(stays)[percent * (len(stays) - 1) // 100]
+        assert figures["flows"]["f"][f"time_in_system_p{percent}"] == pytest.approx(exact, rel=0.01 + 1e-9)
 
 
 def test_warm_up_forgets_what_was_before():

@@ -1,7 +1,8 @@
 """Figures per flow: how many left, and their time in system, with quantiles from a sketch of bounded size.
 
 The sketch is DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees",
-2019): quantiles within 1 % of the true value. Its bins are counts, so that a saved sketch is rebuilt exactly.
+2019): quantiles within 1 % of the true value. What is more than 7.8e8 times smaller than the largest (1,024 bins of 2 %) is put
+together. Its bins are counts, so that a saved sketch is rebuilt exactly.
 """
 
 from typing import TYPE_CHECKING, Any
