@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from models.base import Json, Model, only_key
 
 VALUES_MAX = 10_000
+_NUMBERS = (int, float)
 
 Real = Annotated[float, Field(ge=-1e12, le=1e12)]
 Positive = Annotated[float, Field(gt=0, le=1e12)]
@@ -265,8 +266,8 @@ def parameters_of(distribution: Any) -> dict[str, Any]:
     body = getattr(distribution, kind)
     if not isinstance(body, Model):
         return {kind: body}
-    found = {name: getattr(body, name) for name in _live_fields(body.__class__)}
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+    given = body.__dict__
+    return {name: given[name] for name in _live_fields(body.__class__) if isinstance(given[name], _NUMBERS)}
 
 
 def with_parameters(distribution: Any, changes: dict[str, float]) -> Any:
@@ -275,9 +276,12 @@ def with_parameters(distribution: Any, changes: dict[str, float]) -> Any:
     body = getattr(distribution, kind)
     if not isinstance(body, Model):
         return type(distribution).model_validate({kind: changes[kind]})
-    found = {name: value for name, value in body.__dict__.items() if value is not None}
-    for value in found.values():
-        if not isinstance(value, int | float):
+    found: dict[str, Any] = {}
+    for name, value in body.__dict__.items():
+        if isinstance(value, _NUMBERS):
+            found[name] = value
+        elif value is not None:
             found = body.model_dump(exclude_none=True)
             break
-    return type(distribution).model_validate({kind: found | changes})
+    found.update(changes)
+    return distribution.__pydantic_validator__.validate_python({kind: found})

@@ -81,6 +81,21 @@ def test_how_the_wall_time_is_cut_never_changes_the_events(cuts: list[float]) ->
     assert run(log, steady).raw("sim-events") == run(log, [0.0, 5.25, 6.0, 7.0, 14.75, 15.0, 30.0]).raw("sim-events")
 
 
+@given(st.integers(1, 8), st.sampled_from((1, 2, 500)), st.sampled_from((1, 7, 500)))
+@settings(max_examples=25, deadline=None)
+def test_how_a_cycle_is_sliced_never_changes_what_comes_of_it(commands: int, events: int, entries: int) -> None:
+    """Commands are read, applied and written many in a row: in a slice, and between slices, nothing overtakes."""
+    log = Log()
+    story(log)
+    sliced = HostSettings(
+        vitals_interval_us=1 << 60, commands_per_slice=commands, events_per_slice=events, entries_per_slice=entries
+    )
+    one, other = run(log, [3.0, 20.0, 30.0], sliced), run(log, [3.0, 20.0, 30.0])
+    assert one.raw("sim-events") == other.raw("sim-events")
+    assert one.raw("twin-dead-letters") == other.raw("twin-dead-letters")
+    assert one.tables == other.tables
+
+
 @given(st.integers(1, 10_000), st.integers(1, 7))
 @settings(max_examples=25, deadline=None)
 def test_a_crash_after_any_cycle_loses_and_doubles_nothing(seed: int, checkpoint_ticks: int) -> None:

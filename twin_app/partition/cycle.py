@@ -97,6 +97,8 @@ class HostSettings:
     """The event loop gets its turn after so many calendar entries: a few milliseconds."""
     commands_per_slice: int = 50
     """It also gets its turn after so many commands."""
+    events_per_slice: int = 500
+    """And after so many events were encoded."""
     twins_max: int = 200_000
     """Twins that a partition hosts at most; a `register` beyond it is rejected."""
     epoch_age_us_max: int = 30 * 86_400 * 1_000_000

@@ -13,6 +13,8 @@ from twin_app.partition.telling import Telling
 from twin_app.partition.timeline import sim_time_at
 from twin_app.switchboard import Change, LiveTwin, Source, blueprint_of
 
+_new = tuple.__new__
+
 Parse = Callable[[ConfigRecord], Command]
 
 OUTSIDE_REASONS = frozenset({"unknown-schema", "unknown-own-step"})
@@ -24,7 +26,7 @@ class Reception:
     """Applies commands and advances twins; what goes wrong in a command or a model stays with that command or twin."""
 
     def __init__(self, partition: int, cells: dict[str, Cell], parse: Parse, telling: Telling, settings: HostSettings) -> None:
-        self.partition, self.settings = partition, settings
+        self.partition, self.settings, self._topic = partition, settings, settings.config_topic
         self.touched: dict[str, Cell] = {}
         """Twins that took a command since the last cycle began: they may be due at another time now."""
         self.dirty: dict[str, Cell] = {}
@@ -35,13 +37,22 @@ class Reception:
         """Commands of this cycle that were accepted."""
         self._cells, self._parse, self._telling = cells, parse, telling
 
-    def take(self, record: ConfigRecord, target_us: int) -> Iterable[None]:
-        """Apply one record of the config topic, or dead-letter it.
+    def read(self, record: ConfigRecord) -> Command | Rejected:
+        """The command of a record, or why it is none. That depends on the record alone, so many can be read in a row."""
+        try:
+            return self._parse(record)
+        except Rejected as reason:
+            return reason
+
+    def take(self, record: ConfigRecord, command: Command | Rejected, target_us: int) -> Iterable[None]:
+        """Apply what was read of one record of the config topic, or dead-letter it.
 
         What is given is to be gone through: it gives the turn back after each slice of work. Most commands have none left.
         """
+        if isinstance(command, Rejected):
+            self._refuse(record, command)
+            return ()
         try:
-            command = self._parse(record)
             if isinstance(command, Register):
                 return self._in_slices(self._register(command, record, target_us), record)
             cell = self._cell_of(command)
@@ -49,28 +60,45 @@ class Reception:
             sent = cell.live.scale.sim_time(record.timestamp_ms)
             effective = self._effective(cell, command, sent, target_us)
             if _must_run(cell.live, command, effective):
-                return self._in_slices(self._apply(cell, command, record, target_us), record)
+                if not self._advance_once(cell, effective, isinstance(command, Advance)):
+                    return self._in_slices(self._apply(cell, command, record, target_us), record)
+                self._arrived(cell)
             self._act(cell, command, record, effective, sent)
         except Rejected as reason:
-            if reason.code in OUTSIDE_REASONS:
-                self.refused.append(record.offset)
-            self._telling.reject(record, reason)
+            self._refuse(record, reason)
         return ()
 
     def advance(self, cell: Cell, until: float, *, inclusive: bool) -> Iterator[None]:
         """Advance a running twin in slices; a model that raises is quarantined."""
+        while not self._advance_once(cell, until, inclusive):
+            yield
+        self._changed(cell)
+
+    # -- inside
+
+    def _refuse(self, record: ConfigRecord, reason: Rejected) -> None:
+        if reason.code in OUTSIDE_REASONS:
+            self.refused.append(record.offset)
+        self._telling.reject(record, reason)
+
+    def _advance_once(self, cell: Cell, until: float, inclusive: bool) -> bool:
+        """One slice of the way; whether the twin has come to its end, or stands still for good."""
         live = cell.live
         assert live is not None
         before = live.twin.executed
         try:
-            while not live.advance(until, inclusive=inclusive, budget=self.settings.entries_per_slice):
-                yield
+            return live.advance(until, inclusive=inclusive, budget=self.settings.entries_per_slice)
         except ModelError as error:
             cell.stop(error)
-        self._telling.executed(live.twin.executed - before)
-        self._changed(cell)
+            return True
+        finally:
+            self._telling.executed(live.twin.executed - before)
 
-    # -- inside
+    def _arrived(self, cell: Cell) -> None:
+        """The twin has come to the moment of a command. Raises Rejected if it failed on the way."""
+        self._changed(cell)
+        if cell.quarantine is not None:
+            raise _stands_still(cell)
 
     def _in_slices(self, work: Iterator[None], record: ConfigRecord) -> Iterator[None]:
         try:
@@ -138,9 +166,9 @@ class Reception:
         sent = live.scale.sim_time(record.timestamp_ms)
         effective = self._effective(cell, command, sent, target_us)
         if _must_run(live, command, effective):
-            yield from self.advance(cell, effective, inclusive=isinstance(command, Advance))
-            if cell.quarantine is not None:
-                raise _stands_still(cell)
+            while not self._advance_once(cell, effective, isinstance(command, Advance)):
+                yield
+            self._arrived(cell)
         self._act(cell, command, record, effective, sent)
 
     def _effective(self, cell: Cell, command: Command, sent: float, target_us: int) -> float:
@@ -176,13 +204,14 @@ class Reception:
     def _accept(self, cell: Cell, command: Command, record: ConfigRecord, changes: Sequence[Change]) -> None:
         assert cell.live is not None
         differs: dict[str, Any] = {}
-        if changes:
-            value = cell.live.twin.get
-            differs = {path: old for path, old, _, _ in changes if value(path) != old}
-        self.accepted.append(Accepted(cell.key, command, record.offset, record.timestamp_ms, differs))
+        value = cell.live.twin.parameter_board.read
+        for path, old, _, _ in changes:
+            if value(path) != old:
+                differs[path] = old
+        self.accepted.append(_new(Accepted, (cell.key, command, record.offset, record.timestamp_ms, differs)))
 
     def _source(self, record: ConfigRecord) -> Source:
-        return Source(self.settings.config_topic, self.partition, record.offset)
+        return _new(Source, (self._topic, self.partition, record.offset))
 
 
 def _must_run(live: LiveTwin, command: Command, effective: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.errors import Rejected
+from models.events import EventRecord
 from models.vitals import LAG_SECONDS, VitalRecord
 from twin_app.partition.cell import Cell
 from twin_app.partition.cycle import REGISTRY_TABLE, ConfigRecord, HostSettings, Output, Row
@@ -34,6 +35,8 @@ class Telling:
         self.partition, self.settings = partition, settings
         self._outbox = outbox
         self._outputs: list[Output] = []
+        self._unwritten: list[EventRecord] = []
+        """Events that are told and not yet encoded: many are encoded in a row, which is cheaper than each by itself."""
         self._changed: dict[bytes, tuple[LiveTwin, str] | None] = {}
         """Rows of the registry to be written, by key: once a cycle, however often a path changed in it."""
         self._spoke: dict[str, Cell] = {}
@@ -68,10 +71,8 @@ class Telling:
             return
         if len(self._spoke) < MEASURED_MAX:
             self._spoke[cell.key] = cell
-        tell, partition, timestamp_ms = self._outbox.event, self.partition, self._timestamp_ms
-        add = self._outputs.extend
+        self._unwritten += events
         for e in events:
-            add(tell(e, partition, timestamp_ms))
             kind = e.kind
             if kind == "parameter-changed":
                 path = e.payload["path"]
@@ -82,7 +83,18 @@ class Telling:
         for late in rejections:
             offset = late.source.offset if late.source is not None else -1
             value = late.command.model_dump_json(exclude_none=True).encode()
-            self.reject(ConfigRecord(offset, timestamp_ms, cell.key.encode(), value), late.rejected)
+            self.reject(ConfigRecord(offset, self._timestamp_ms, cell.key.encode(), value), late.rejected)
+
+    def write(self, events_max: int | None = None) -> bool:
+        """Encode what was told since, in its order, at most so many events; whether nothing is left."""
+        waiting = self._unwritten
+        if not waiting:
+            return True
+        now, self._unwritten = (waiting, []) if events_max is None else (waiting[:events_max], waiting[events_max:])
+        write, partition, timestamp_ms, add = self._outbox.event, self.partition, self._timestamp_ms, self._outputs.extend
+        for event in now:
+            add(write(event, partition, timestamp_ms))
+        return not self._unwritten
 
     def forget(self, live: LiveTwin) -> None:
         """These paths exist no more: their rows of the registry go too."""
@@ -92,6 +104,7 @@ class Telling:
 
     def reject(self, record: ConfigRecord, reason: Rejected) -> None:
         if not self._muted:
+            self.write()  # what was told before comes before
             self._outputs.append(self._outbox.dead_letter(record, reason, self.partition, self._timestamp_ms))
 
     def vitals(self, wall_us: int, target_us: int) -> None:
@@ -99,6 +112,7 @@ class Telling:
         if abs(wall_us - self._vitals_us) < self.settings.vitals_interval_us:
             return
         self._vitals_us = wall_us
+        self.write()
         lag_s = max(0, wall_us - self.settings.watermark_delay_us - target_us) / 1e6
         self._measure(None, LAG_SECONDS, lag_s, "s", wall_us)
         for cell in self._spoke.values():
@@ -110,6 +124,7 @@ class Telling:
 
     def take(self) -> tuple[list[Output], list[Row]]:
         """The outputs and the registry rows of this cycle."""
+        self.write()
         outputs = self._outputs
         rows = [Row(REGISTRY_TABLE, key, None if change is None else _row(*change)) for key, change in self._changed.items()]
         self._outputs, self._changed = [], {}

@@ -20,6 +20,8 @@ from twin_app.switchboard.parameters import Parameter, check_distribution, distr
 
 _HINT_PATHS_MAX = 5_000
 
+_new = tuple.__new__
+
 
 Source = SourceOffset
 """Where a command came from: topic, partition, offset."""
@@ -111,12 +113,12 @@ class Board:
         if path in self._related:
             self._check_together({path: new})
         mark = self._marks.get(path)
-        return Change(path, self._read(path), new, 1 if mark is None else mark.version + 1)
+        return _new(Change, (path, self._read(path), new, 1 if mark is None else mark.version + 1))
 
     def commit(self, changes: Sequence[Change], now: float, source: Source | None) -> None:
         """Note that the changes were made at simulation time `now`."""
         for change in changes:
-            self._marks[change.path] = Mark(change.version, now, source)
+            self._marks[change.path] = _new(Mark, (change.version, now, source))
 
     def changed(self, path: str, now: float) -> int:
         """Note that the model itself set a path; the version that this made. Paths that are not on the board are ignored."""

@@ -31,6 +31,8 @@ from twin_app.switchboard.registration import blueprint_hash, blueprint_of, scal
 from twin_app.switchboard.schedule import Pending, Schedule
 from twin_app.switchboard.timescale import TimeScale, moment
 
+_new = tuple.__new__
+
 FORMAT = 1
 FIELDS_BYTES_MAX = 65_536
 """Of the attributes of a spawned entity and of a signal's payload, as JSON: they end up in events."""
@@ -296,7 +298,7 @@ class LiveTwin:
         finally:
             self.twin.external = False
         self.board.commit(checked, self.twin.now, source)
-        self._collect(Answer(source, extra, checked))
+        self._collect(_new(Answer, (source, extra, checked)))
         return checked
 
     def _check_spawn(self, command: Spawn) -> None:
