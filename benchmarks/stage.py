@@ -18,6 +18,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from models.errors import TwinError
 from tests.brokers.embedded_process import EmbeddedProcess
 from tests.brokers.maven import Unavailable
 from tests.brokers.real_kafka import RealKafka
@@ -25,6 +26,7 @@ from tests.streaming.workers import Workers
 
 ROOT = Path(__file__).parents[1]
 CONTENDERS = ROOT / "benchmarks" / "contenders"
+EMBEDDED = "embedded development broker"
 WAIT_S = 180.0
 POLL_S = 0.05
 
@@ -39,25 +41,35 @@ class Stage(NamedTuple):
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[Stage]:
-    """Apache Kafka where it is to be had, else the embedded broker; `TWIN_TEST_BROKERS=embedded` asks for that. The registry
-    is the embedded one: it is asked at start-up only."""
-    with tempfile.TemporaryDirectory(prefix="twin-bench-", ignore_cleanup_errors=True) as scratch:
+def stage(*, embedded_broker: bool = False) -> Iterator[Stage]:
+    """Apache Kafka, or the embedded broker for who asks for it. The registry is the embedded one: it is asked at start-up only.
+
+    Raises TwinError `missing-broker` when Apache Kafka is not to be had: figures of another broker would look like its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="twin-bench-", ignore_cleanup_errors=True) as scratch, contextlib.ExitStack() as held:
         folder = Path(scratch)
+        kafka = None if embedded_broker else _real_kafka(folder / "kafka")
         embedded = EmbeddedProcess(folder / "embedded")
+        held.callback(embedded.stop)
         embedded.start()
-        kafka: RealKafka | None = None
-        try:
-            if os.environ.get("TWIN_TEST_BROKERS") != "embedded":
-                with contextlib.suppress(Unavailable):
-                    kafka = RealKafka(folder / "kafka")
-                    kafka.start()
-            bootstrap, name = (kafka.bootstrap, kafka.name) if kafka else (embedded.bootstrap, "embedded development broker")
-            yield Stage(bootstrap, embedded.url, name, folder)
-        finally:
-            if kafka is not None:
-                kafka.stop()
-            embedded.stop()
+        if kafka is None:
+            yield Stage(embedded.bootstrap, embedded.url, EMBEDDED, folder)
+            return
+        held.callback(kafka.stop)
+        kafka.start()
+        yield Stage(kafka.bootstrap, embedded.url, kafka.name, folder)
+
+
+def _real_kafka(folder: Path) -> RealKafka:
+    try:
+        return RealKafka(folder)
+    except Unavailable as error:
+        raise TwinError(
+            "missing-broker",
+            f"Apache Kafka cannot be measured: {error}",
+            remedy="install Java 17 and Maven, and see that Maven reaches a repository; or measure the embedded broker "
+            "(--embedded), or suites that need none",
+        ) from error
 
 
 class Sample(NamedTuple):
