@@ -181,7 +181,8 @@ class Limits(Model):
     steps_per_instant: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
 
 
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+SEED_MAX = 2**63 - 1
+Seed = Annotated[int, Field(ge=0, lt=SEED_MAX + 1)]
 
 
 class Blueprint(Model):

@@ -66,6 +66,9 @@ def explain(error: ValidationError, plain: Any, *, source: str = "<blueprint>") 
     return _explain(error, plain, None, source)
 
 
+YAML_REMEDY = "look there and just before: a bracket or a quotation mark that is not closed, or lines that are not indented alike"
+
+
 def _read(text: str, source: str) -> Any:
     try:
         return YAML(typ="rt").load(StringIO(text))
@@ -75,10 +78,12 @@ def _read(text: str, source: str) -> Any:
         raise BlueprintError([TwinError("duplicate-key", message, place=_place(source, mark))], source=source) from None
     except MarkedYAMLError as error:
         message = " ".join(str(part) for part in (error.context, error.problem) if part)
-        raise BlueprintError([TwinError("bad-yaml", message, place=_place(source, error.problem_mark))], source=source) from None
+        fault = TwinError("bad-yaml", message, place=_place(source, error.problem_mark), remedy=YAML_REMEDY)
+        raise BlueprintError([fault], source=source) from None
     except (YAMLError, ValueError, RecursionError, AssertionError, AttributeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BlueprintError([TwinError("bad-yaml", f"not readable as YAML: {reason}", place=source)], source=source) from None
+        fault = TwinError("bad-yaml", f"not readable as YAML: {reason}", place=source, remedy=YAML_REMEDY)
+        raise BlueprintError([fault], source=source) from None
 
 
 def _read_traces(plain: Any, read: Callable[[str], str], document: Any, source: str) -> list[TwinError]:

@@ -36,7 +36,7 @@ from models.base import Model
 from models.errors import TwinError
 from models.event_kinds import DivergenceMeasured
 from models.events import TwinEvent
-from models.load import locate
+from models.load import YAML_REMEDY, locate
 from models.nearest import suggestion
 from topics.confluent import ConfluentAvro
 from topics.registry import SchemaRegistry
@@ -144,15 +144,19 @@ def read_routes(path: Path) -> tuple[Routes, Callable[..., str]]:
         document = YAML(typ="rt").load(StringIO(text)) or {}
         plain = YAML(typ="safe").load(StringIO(text)) or {}
     except OSError as error:
-        raise RoutesError([TwinError("unreadable-file", (error.strerror or str(error)).lower(), place=source)], source) from None
+        reason = f"cannot be read: {(error.strerror or str(error)).lower()}"
+        fault = TwinError("unreadable-file", reason, place=source, remedy="correct TWIN_ROUTES, or the rights of the file")
+        raise RoutesError([fault], source) from None
     except TwinError as error:
         raise RoutesError([error], source) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark is not None else source
-        raise RoutesError([TwinError("bad-yaml", str(error.problem), place=place)], source) from None
+        raise RoutesError([TwinError("bad-yaml", str(error.problem), place=place, remedy=YAML_REMEDY)], source) from None
     except (YAMLError, ValueError, RecursionError, AssertionError, AttributeError, TypeError) as error:
-        raise RoutesError([TwinError("bad-yaml", f"not readable as YAML: {str(error)[:200]}", place=source)], source) from None
+        raise RoutesError(
+            [TwinError("bad-yaml", f"not readable as YAML: {str(error)[:200]}", place=source, remedy=YAML_REMEDY)], source
+        ) from None
 
     def place_of(*loc: str | int) -> str:
         return locate(document, loc, source) if hasattr(document, "lc") else source

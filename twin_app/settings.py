@@ -218,9 +218,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     except ValidationError as error:
         for fault in error.errors():
             where = PREFIX + ".".join(str(part) for part in fault["loc"]).upper() if fault["loc"] else "settings"
-            faults.append(f"{where}: {fault['msg']}")
+            faults.append(f"{where}: {fault['msg'].removeprefix('Value error, ')}")
     if faults:
-        raise TwinError("bad-setting", "; ".join(faults), place="environment", remedy="correct or unset the variables named")
+        raise TwinError("bad-setting", "; ".join(faults), place="settings", remedy="correct or unset what is named")
     return settings
 
 

@@ -82,6 +82,10 @@ def test_a_dead_letter_is_never_sent_again_twice_or_otherwise_than_it_was(
     ]
     assert {row["path"].rpartition(".")[0] for row in rows} == {"Line_A.resources.b"}
 
+    unknown = cli("paths", "Line_A.resources.nope")
+    assert unknown.returncode == 2
+    assert "Line_A.resources.nope: no live path begins so [unknown-path]" in unknown.stderr
+
     states = {row["subject"]: row["state"] for row in lines(cli("schema", "check", "--json").stdout)}
     prefix = environment["TWIN_TOPIC_PREFIX"]
     assert states[f"{prefix}sim-events-twin.events.TwinEvent"] == "registered"

@@ -59,6 +59,59 @@ def test_wrong_input_ends_with_2(twin, arguments: tuple) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("status", "--bootstrap", "nowhere"), "settings: --bootstrap: 'nowhere' is not host:port [bad-setting]"),
+        (("config", "--bootstrap", "nowhere"), "settings: --bootstrap: 'nowhere' is not host:port [bad-setting]"),
+        (("replay", "--from", "2026-11-22T10:00:00Z", "--to", "2026-11-22T09:00:00Z"), "is before 2026-11-22T10"),
+        (("replay", "--from", "7", "--to", "6"), "tick 6 is before tick 7 [bad-bound]"),
+        (("forecast", LINE / "blueprint.yaml", "--seed", 2**63), "'--seed'"),
+        (("run", LINE / "blueprint.yaml", "--seed", 2**63, "--json"), "'--seed'"),
+    ],
+)
+def test_what_is_wrong_is_told_in_the_users_words_and_before_anything_is_asked(twin, arguments: tuple, told: str) -> None:
+    result = twin(*arguments)
+    assert result.exit_code == ExitCode.WRONG_INPUT
+    assert told in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("verb", ["check", "send"])
+def test_broken_yaml_is_told_with_its_place_and_what_to_look_for(twin, tmp_path: Path, verb: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text("twin: [\n")
+    result = twin(verb, path)
+    assert result.exit_code == ExitCode.WRONG_INPUT
+    assert result.stderr.startswith(f"error: {path}:2:1: ")
+    assert "[bad-yaml] (look there and just before: " in result.stderr
+
+
+def test_routes_that_are_not_there_are_told_with_the_setting_that_names_them(twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWIN_ROUTES", "/nowhere/routes.yaml")
+    result = twin("worker")
+    assert result.exit_code == ExitCode.WRONG_INPUT
+    assert (
+        "/nowhere/routes.yaml: cannot be read: no such file or directory [unreadable-file] (correct TWIN_ROUTES" in result.stderr
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_no_defect() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "twin_app.cli", "metrics"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == ExitCode.WRONG_INPUT
+    assert "no space left on device [no-room] (make room" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_defect_is_one_line_too_and_says_how_to_see_more(twin, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oops")

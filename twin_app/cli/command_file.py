@@ -19,6 +19,7 @@ from ruamel.yaml.events import AliasEvent
 
 from models.commands import Command
 from models.errors import Rejected, TwinError
+from models.load import YAML_REMEDY
 
 YAML_CHARS_MAX = 4_000_000
 COMMANDS_MAX = 100_000
@@ -134,10 +135,10 @@ def _read_yaml(text: str, source: str) -> Any:
         mark = error.problem_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark is not None else source
         message = str(error.problem or error.context).splitlines()[0]
-        raise TwinError("bad-yaml", f"not readable as YAML or JSON: {message}", place=place) from error
+        raise TwinError("bad-yaml", f"not readable as YAML or JSON: {message}", place=place, remedy=YAML_REMEDY) from error
     except (YAMLError, ValueError, RecursionError, AssertionError, AttributeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TwinError("bad-yaml", f"not readable as YAML or JSON: {reason}", place=source) from error
+        raise TwinError("bad-yaml", f"not readable as YAML or JSON: {reason}", place=source, remedy=YAML_REMEDY) from error
 
 
 def _plain(node: Any, place: str, depth: int = 0) -> Any:

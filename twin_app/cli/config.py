@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 from twin_app.cli import output
-from twin_app.cli.options import OPTION_OF, AppId, Bootstrap, DataDir, Json, Registry, given
+from twin_app.cli.options import OPTION_OF, AppId, Bootstrap, DataDir, Json, Registry, given, load_named
 from twin_app.security.masking import masked
-from twin_app.settings import FILE, PREFIX, Settings, load_settings
+from twin_app.settings import FILE, PREFIX, Settings
 
 
 def config(
@@ -20,7 +20,7 @@ def config(
 ) -> None:
     """Show every setting, its value and where it comes from. Secrets are masked; an unknown TWIN_ variable is an error."""
     chosen = given({"bootstrap_servers": bootstrap, "registry_url": registry, "app_id": app_id, "data_dir": data_dir})
-    settings = load_settings(**chosen)
+    settings = load_named(chosen)
     rows = [_row(name, chosen, settings) for name in Settings.model_fields]
     if as_json:
         for row in rows:

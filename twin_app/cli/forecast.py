@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from models.blueprint import SEED_MAX
 from models.errors import TwinError
 from twin_app.cli import connect
 from twin_app.cli.asking import ahead_of_blueprint, ahead_of_past, ahead_of_twin, command_for, is_blueprint, show
@@ -27,7 +28,10 @@ From = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="With a FILE: takes the place of its seed.", show_default=False)]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, max=SEED_MAX, help="With a FILE: takes the place of its seed.", show_default=False),
+]
 Png = Annotated[
     Path | None, typer.Option("--png", metavar="FILE", help="Also draw it (needs twin-app[plots]).", show_default=False)
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import importlib.metadata
 from collections.abc import Iterator
@@ -46,6 +47,9 @@ VERBS = {
 } | {"dead-letters": "twin_app.cli.dead_letters", "demo": "twin_app.cli.demo.verb"}
 """Each verb is the function, or the group of verbs, of its name in this module, imported when it is called: `twin check` needs no
 Kafka."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota or a limit of a file's size ends with, wherever it was written to."""
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -105,6 +109,10 @@ class TwinGroup(TyperGroup):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                remedy = "make room where the output, the state folder or the file goes to"
+                output.tell(TwinError("no-room", f"it cannot be written: {error.strerror}".lower(), remedy=remedy))
+                raise typer.Exit(ExitCode.WRONG_INPUT) from error
             kind = type(error).__name__
             remedy = "this is a defect: please report it with what `twin --debug ...` prints"
             output.tell(TwinError("unforeseen", f"{kind}: {error}", remedy=remedy))

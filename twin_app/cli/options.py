@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from models.errors import TwinError
-from twin_app.settings import Settings, load_settings
+from twin_app.settings import PREFIX, Settings, load_settings
 
 Bootstrap = Annotated[
     str | None,
@@ -38,7 +38,17 @@ def settings_from(
 ) -> Settings:
     """The settings: options first, then the environment, then defaults. Raises TwinError `bad-setting`."""
     chosen = {"bootstrap_servers": bootstrap, "registry_url": registry, "app_id": app_id, **others}
-    return load_settings(**given(chosen))
+    return load_named(given(chosen))
+
+
+def load_named(chosen: dict[str, Any]) -> Settings:
+    """The settings; one that an option has set is called by the option. Raises TwinError `bad-setting`."""
+    try:
+        return load_settings(**chosen)
+    except TwinError as error:
+        for name in chosen.keys() & OPTION_OF.keys():
+            error.message = error.message.replace(f"{PREFIX}{name.upper()}:", f"{OPTION_OF[name]}:")
+        raise
 
 
 def given(chosen: dict[str, Any]) -> dict[str, Any]:

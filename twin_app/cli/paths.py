@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from models.errors import TwinError
 from twin_app.cli import connect, output
 from twin_app.cli.letters import records_up_to
 from twin_app.cli.options import AppId, Bootstrap, Json, Timeout, settings_from
@@ -30,6 +31,8 @@ def paths(
     """
     settings = settings_from(bootstrap, None, app_id)
     rows = connect.run_async(_read(settings, timeout, prefix.encode()))
+    if prefix and not rows:
+        raise TwinError("unknown-path", "no live path begins so", place=prefix[:200], remedy="`twin paths` lists all of them")
     shown = [{"path": path, **row._asdict()} for path, row in sorted(rows.items())]
     if as_json:
         for line in shown:

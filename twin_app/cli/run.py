@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from models.blueprint import Blueprint
+from models.blueprint import SEED_MAX, Blueprint
 from models.commands import Command
 from models.errors import TwinError
 from twin_app import local
@@ -42,7 +42,8 @@ def run(
         Path | None, typer.Option("--commands", metavar="FILE", help="Commands, each at its `at`.", show_default=False)
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Takes the place of the blueprint's seed.", show_default=False)
+        int | None,
+        typer.Option("--seed", min=0, max=SEED_MAX, help="Takes the place of the blueprint's seed.", show_default=False),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
     as_json: Json = False,

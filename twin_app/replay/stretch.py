@@ -33,6 +33,12 @@ class Bound:
                 remedy="for instance 2026-11-22T09:05:00Z",
             ) from error
 
+    def before(self, other: Bound) -> bool:
+        """Whether it is certain to lie before another: a tick and an instant cannot be compared without the log."""
+        if self.tick is not None and other.tick is not None:
+            return self.tick < other.tick
+        return self.wall_us is not None and other.wall_us is not None and self.wall_us < other.wall_us
+
     def passed(self, tick: Tick) -> bool:
         """Whether this tick lies at or after the bound."""
         return tick.seq >= self.tick if self.tick is not None else tick.wall_us >= (self.wall_us or 0)
@@ -49,6 +55,13 @@ class Stretch:
 
     start: Bound | None = None
     end: Bound | None = None
+
+    def __post_init__(self) -> None:
+        """Raises TwinError `bad-bound` where it would end before it begins."""
+        if self.start is not None and self.end is not None and self.end.before(self.start):
+            raise TwinError(
+                "bad-bound", f"{self.end} is before {self.start}", remedy="let the stretch end where it begins, or later"
+            )
 
     def begun(self, tick: Tick) -> bool:
         """Whether this tick belongs to the stretch, if it is not over."""
