@@ -1,12 +1,15 @@
 FROM python:3.11-slim AS build
+# The kernel is compiled; without a compiler its sources would run.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY requirements.lock pyproject.toml README.md ./
+COPY requirements.lock pyproject.toml setup.py README.md ./
 RUN python -m venv /opt/twin
 COPY models ./models
 COPY topics ./topics
 COPY twin_app ./twin_app
 # The lock holds the tools of the tests too: here it only says which versions.
-RUN /opt/twin/bin/pip install --no-cache-dir --constraint requirements.lock ".[otel]"
+RUN /opt/twin/bin/pip install --no-cache-dir --constraint requirements.lock ".[otel]" \
+    && cd / && /opt/twin/bin/python -c "import twin_app.kernel as kernel; assert kernel.FORM == 'compiled', kernel.FORM"
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin twin \

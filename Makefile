@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 # Most tests wait for brokers: three processes also on two cores.
 TEST_PROCESSES ?= 3
 STAMP  := $(VENV)/.installed
+BUILT  := $(VENV)/.built
+KERNEL := $(wildcard twin_app/kernel/*.py twin_app/kernel/*.pxd twin_app/kernel/steps/*.py twin_app/kernel/steps/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types imports schemas bench bench-kernel bench-codecs bench-takeover fuzz check-deploy simulate chaos soak clean
@@ -12,13 +14,15 @@ STAMP  := $(VENV)/.installed
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: $(STAMP)  ## make the virtual environment with the locked packages
-$(STAMP): requirements.lock pyproject.toml
+setup: $(BUILT)  ## make the virtual environment with the locked packages; compile the kernel where there is a C compiler
+$(STAMP): requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $(STAMP)
+$(BUILT): $(STAMP) pyproject.toml setup.py $(KERNEL)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $(BUILT)
 
 demo: setup  ## a broker, two workers and a plant on this machine: machine B breaks, a worker is killed, nothing is lost
 	$(BIN)/twin demo

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import met
+from twin_app.kernel import FORM
 
 PAGE = Path(__file__).parents[1] / "docs" / "PERFORMANCE.md"
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of the figures -->"
@@ -27,7 +28,8 @@ def machine() -> str:
         (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor()
     )
     memory = next((int(line.split()[1]) >> 20 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
-    return f"{os.cpu_count()} cores ({model}), {memory} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    system = f"Linux {platform.release()}, Python {platform.python_version()}, kernel {FORM}"
+    return f"{os.cpu_count()} cores ({model}), {memory} GiB, {system}"
 
 
 def conditions(broker: str | None) -> str:

@@ -25,8 +25,8 @@ from twin_app.security.settings import SecuritySettings, secret_in
 
 PREFIX = "TWIN_"
 WEB_TOKEN_CHARS_MIN = 8
-NOT_SETTINGS = ("TWIN_REQUIRE_REAL", "TWIN_TEST_")
-"""Names (or beginnings of names) that belong to the test suite and are no settings of a worker."""
+NOT_SETTINGS = ("TWIN_PURE_KERNEL", "TWIN_REQUIRE_REAL", "TWIN_TEST_")
+"""Names (or beginnings of names) that are no settings of a worker: the kernel's choice of its form, and the test suite's."""
 FILE = "_FILE"
 """Behind the name of a secret's variable: the file that holds it."""
 

@@ -46,6 +46,13 @@ def test_doctor_finds_a_certificate_that_is_not_there(twin, monkeypatch: pytest.
     assert "Traceback" not in result.stdout + result.stderr
 
 
+def test_a_kernel_that_is_not_compiled_is_told(monkeypatch):
+    monkeypatch.setattr(examination, "FORM", "compiled")
+    assert [(f.status, f.said) for f in examination._kernel()] == [("ok", "compiled")]
+    monkeypatch.setattr(examination, "FORM", "pure Python (not compiled)")
+    assert [f.status for f in examination._kernel()] == ["warning"]
+
+
 def test_a_package_in_another_version_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     real = examination.metadata.version
     monkeypatch.setattr(examination.metadata, "version", lambda name: "0.0.1" if name == "aiokafka" else real(name))

@@ -1,16 +1,20 @@
 """The other process of the exactness test: takes a snapshot and what is still to come, gives what the twin then tells.
 
-Run as `python -m tests.kernel.other_process`; one JSON document a line, in and out.
+It runs the kernel's sources, also where they are compiled in the test's own process: each saves what the other goes on with.
+Run as `python -m tests.kernel.other_process`; the first line out says which form of the kernel runs, then one JSON document a
+line, in and out.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.kernel.three_ways import Play
-from twin_app.kernel import Twin
+from twin_app.kernel import FORM, Twin
+from twin_app.kernel.compiled import PURE
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +30,12 @@ class OtherProcess:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.kernel.other_process"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        environment = {**os.environ, PURE: "1"}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+        )
+        assert self._process.stdout is not None
+        self.form = self._process.stdout.readline().rstrip("\n")
 
     def go_on(self, task: dict[str, Any]) -> str:
         """The answer's text, as the other process wrote it."""
@@ -43,5 +52,6 @@ class OtherProcess:
 
 
 if __name__ == "__main__":
+    print(FORM, flush=True)
     for line in sys.stdin:
         print(json.dumps(go_on(json.loads(line))), flush=True)

@@ -202,3 +202,21 @@ def test_events_can_be_switched_off_without_changing_what_happens():
     assert silent.drain() == []
     assert loud.statistics() == silent.statistics()
     assert loud.executed == silent.executed
+
+
+def test_failures_that_set_off_others_without_end_are_told():
+    """Each that fails gives back the unit that lets the next one fail: deeper than any stack. The process lives."""
+    many = 20_000
+    model = blueprint(
+        limits={"entities": many},
+        resources={"m": {"capacity": many, "max_capacity": many + 1}},
+        flows={"job": [{"seize": "m"}, {"delay": 1}, {"process": {"resource": "m", "for": "1 / entity.zero"}}]},
+    )
+    twin = Twin(model)
+    for _ in range(many):
+        twin.spawn("job", {"zero": 0})
+    twin.advance(1.0)
+    assert len(twin.resources["m"].queue) == many
+    with pytest.raises(ModelError) as caught:
+        twin.set([("resources.m.capacity", many + 1)])
+    assert "RecursionError" in caught.value.message

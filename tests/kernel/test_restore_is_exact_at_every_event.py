@@ -1,6 +1,10 @@
-"""Property: "run" equals "run, snapshot, restore in another process, run", byte for byte, at every event index."""
+"""Property: "run" equals "run, snapshot, restore in another process, run", byte for byte, at every event index.
+
+The other process runs the kernel's sources, this one their compiled form where there is one.
+"""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +15,7 @@ from models.blueprint import Blueprint
 from tests.kernel.other_process import OtherProcess
 from tests.kernel.random_blueprints import blueprints, scripts
 from tests.kernel.three_ways import Play
-from twin_app.kernel import Twin
+from twin_app.kernel import FORM, Twin
 
 UNTIL = 15.0
 
@@ -38,6 +42,13 @@ def test_a_restored_twin_never_differs(other: OtherProcess, document: dict[str, 
         assert answer == json.dumps(rest)
         if not play.step():
             break
+
+
+def test_the_two_forms_of_the_kernel_are_compared(other: OtherProcess):
+    assert other.form.startswith("pure Python")
+    if not FORM.startswith("compiled") and os.environ.get("CI") != "true":
+        pytest.skip(f"here the kernel runs as {FORM}: there is nothing to compare")
+    assert FORM == "compiled"
 
 
 def test_the_comparison_can_fail(other: OtherProcess):

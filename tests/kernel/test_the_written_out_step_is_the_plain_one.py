@@ -8,7 +8,9 @@ import pytest
 
 from models.blueprint import Blueprint
 from twin_app.kernel import Twin
+from twin_app.kernel.program import VERBS
 from twin_app.kernel.steps.plain import PlainProcess
+from twin_app.kernel.steps.serve import Process
 
 LINE: dict[str, Any] = {
     "twin": "Line",
@@ -37,7 +39,7 @@ def run() -> tuple[list[Any], dict[str, Any], bool]:
 def test_it_never_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     events, figures, written_out = run()
     assert written_out, "the line does not use the step that is to be compared"
-    monkeypatch.setattr(PlainProcess, "fits", staticmethod(lambda resource, body, *, interrupts: False))
+    monkeypatch.setitem(VERBS, "process", Process)
     plain_events, plain_figures, written_out = run()
     assert not written_out
     assert len(events) > 300

@@ -20,6 +20,8 @@ from models.errors import TwinError
 from topics.specs import TopicSpec
 from twin_app.cli import connect
 from twin_app.cli.group import read_group
+from twin_app.kernel import FORM
+from twin_app.kernel.compiled import COMPILED
 from twin_app.security.kafka import broker_tls, client_security
 from twin_app.security.registry import registry_of
 from twin_app.settings import Settings
@@ -44,7 +46,7 @@ class Finding(NamedTuple):
 async def examine(settings: Settings, timeout_s: float) -> AsyncIterator[Finding]:
     """Every check, one after the other. What cannot be checked, since something before it failed, is skipped and says so."""
     sound = True
-    for finding in (*_settings(settings), *_versions(), *_state_folder(settings)):
+    for finding in (*_settings(settings), *_versions(), *_kernel(), *_state_folder(settings)):
         sound = sound and not (finding.check == "settings" and finding.status == "failed")
         yield finding
     if not sound:
@@ -104,6 +106,16 @@ def _versions() -> Iterator[Finding]:
         yield Finding("versions", "failed", "; ".join(wrong), "install what requirements.lock says")
     else:
         yield Finding("versions", "ok", f"twin-app {ours} with the versions that it is tested with")
+
+
+def _kernel() -> Iterator[Finding]:
+    """It works in both forms, in one of them slowly."""
+    if FORM == COMPILED:
+        yield Finding("kernel", "ok", FORM)
+    else:
+        yield Finding(
+            "kernel", "warning", f"{FORM}: two to three times slower", "build with a C compiler, see docs/operations.md"
+        )
 
 
 def _state_folder(settings: Settings) -> Iterator[Finding]:

@@ -68,7 +68,7 @@ def put_back(twin: "Twin", data: dict[str, Any], events: bool) -> "Twin":
         return _fill(twin, data, events)
     except ValidationError as error:
         raise CheckpointError("bad-blueprint", f"the snapshot's blueprint is not accepted: {error.errors()[0]['msg']}") from error
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise CheckpointError("damaged-snapshot", f"the snapshot is damaged: {type(error).__name__}: {error}") from error
 
 

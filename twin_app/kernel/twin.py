@@ -22,10 +22,12 @@ from models.machines import as_flow
 from twin_app.kernel import cushion
 from twin_app.kernel import snapshot as snapshots
 from twin_app.kernel.arrivals import Arrival
+from twin_app.kernel.breath import breathe
 from twin_app.kernel.calendar import HIDDEN, URGENT, Calendar
 from twin_app.kernel.emission import Emission, Value
-from twin_app.kernel.entity import MOVING, Entity
+from twin_app.kernel.entity import Entity
 from twin_app.kernel.expressions import Expression, checked
+from twin_app.kernel.leaving import fail, leave_others
 from twin_app.kernel.observe import Alignment
 from twin_app.kernel.opening import MACHINE, Opening
 from twin_app.kernel.parameters import ParameterBoard
@@ -33,11 +35,10 @@ from twin_app.kernel.program import Program
 from twin_app.kernel.queues import Tickets
 from twin_app.kernel.resource import Resource
 from twin_app.kernel.sampling import Sampler, sampler
-from twin_app.kernel.schedules import Schedule, schedule
+from twin_app.kernel.schedules import schedule
 from twin_app.kernel.scope import TwinScope
 from twin_app.kernel.statistics import FlowStatistics, WarmUp
 from twin_app.kernel.steps.base import Amount, Next
-from twin_app.kernel.steps.gather import Join
 from twin_app.kernel.steps.serve import give_back
 from twin_app.kernel.stock import Container, Stock, Store
 from twin_app.kernel.streams import Stream
@@ -46,6 +47,8 @@ from twin_app.kernel.watch import ResourceWatch
 
 _as_emission = partial(tuple.__new__, Emission)
 
+BREATH = 1_024
+"""Entries after which signals and other threads have their turn, which compiled code would not give them."""
 OUTCOMES = ("finished", "reneged", "balked", "abandoned", "joined", "assembled", "failed", "removed")
 
 
@@ -70,16 +73,6 @@ class Twin(Clockwork):
     `events`: hand out events (off for replications that only need figures). `now`: simulation time. `seq`: the last event's
     number. `executed`: calendar entries executed so far.
     """
-
-    arrivals: dict[str, Arrival]
-    containers: dict[str, Container]
-    machine_states: dict[str, str]
-    resources: dict[str, Resource]
-    schedules: dict[str, Schedule]
-    scope: TwinScope
-    services: dict[str, Sampler]
-    stores: dict[str, Store]
-    warm_up: WarmUp
 
     def __init__(self, blueprint: Blueprint, *, events: bool = True) -> None:
         self._build(blueprint, events)
@@ -208,6 +201,8 @@ class Twin(Clockwork):
                     heappush(heap, item)
                     return False
                 done += 1
+                if not done % BREATH:
+                    breathe()
                 if at != now:
                     self.now = now = at
                     instant = 0
@@ -281,6 +276,15 @@ class Twin(Clockwork):
         except Exception as error:
             raise self._model_error(error) from error
 
+    def _command(self, act: Callable[[], object]) -> None:
+        """What a command does. Raises Rejected, and ModelError for what the model does not stand."""
+        try:
+            act()
+        except (ModelError, Rejected, MemoryError):
+            raise
+        except Exception as error:
+            raise self._model_error(error) from error
+
     def _too_many_steps(self) -> ModelError:
         limit = self.blueprint.limits.steps_per_instant
         return ModelError(
@@ -304,7 +308,7 @@ class Twin(Clockwork):
 
         Paths as in models/parameters.py. Raises Rejected.
         """
-        self.parameter_board.change(changes, None)
+        self._command(partial(self.parameter_board.change, changes, None))
         self.settle_from_outside()
 
     def get(self, path: str) -> Value:
@@ -334,12 +338,12 @@ class Twin(Clockwork):
     def signal(self, name: str, payload: Mapping[str, Value] | None = None) -> None:
         """Wake all who wait for the signal now. Nobody who comes later sees it. They find `payload` as `entity.signal`."""
         seq = self.note("signal-received", {"signal": name, **(payload or {})}) if self.events else None
-        self.wake_by_signal(name, payload, seq)
+        self._command(partial(self.wake_by_signal, name, payload, seq))
         self.settle_from_outside()
 
     def align(self, seen: Observe) -> None:
         """Make the twin agree with what was seen in reality, and tell each difference. All or nothing: raises Rejected."""
-        Alignment(self, seen).carry_out()
+        self._command(Alignment(self, seen).carry_out)
 
     def signals(self) -> list[str]:
         """The signals that some step waits for."""
@@ -424,40 +428,12 @@ class Twin(Clockwork):
             tell((seq, self.now, "entity-left", entity.id, entity.last, payload))
             entity.last = seq
         if entity.memory:
-            self._leave_others(entity.memory, outcome)
+            leave_others(self, entity.memory, outcome)
         return None
-
-    def _leave_others(self, memory: dict[str, Any], outcome: str) -> None:
-        """Whoever has to do with an entity that has left hears of it."""
-        for number in memory.get("members", ()):
-            member = self.entities[number]
-            member.phase = MOVING
-            self.leave(member, outcome)
-        if "repairs" in memory:
-            name, reason = memory["repairs"]
-            next(outage for outage in self.resources[name].outages if outage.reason == reason).end()
-        if "parent" in memory and memory["parent"] in self.entities:
-            parent: Any = self.entities[memory["parent"]]
-            parent.step.child_left(parent)
-        if "family" in memory and memory["family"] in self.families:
-            family = memory["family"]
-            self.families[family] -= 1
-            if not self.families[family]:
-                del self.families[family]
-            for gathering in self.program.gatherings:
-                if isinstance(gathering, Join):
-                    gathering.check(family)
 
     def fail(self, entity: Entity, fault: EntityFault) -> None:
         """One entity's step failed: it says so and leaves; the twin goes on."""
-        step = entity.step
-        step.cancel(entity)
-        self.calendar.cancel(entity)
-        entity.phase = MOVING
-        if self.events:
-            payload = {"code": fault.code, "message": fault.message, "step": str(step)}
-            entity.last = self.emit("entity-failed", entity.id, entity.last, payload)
-        self.leave(entity, "failed")
+        fail(self, entity, fault)
 
     def watching(self) -> Watch:
         """What the watches look at."""
