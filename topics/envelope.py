@@ -1,13 +1,11 @@
-"""Events to bytes: Avro in the layout of :class:`models.events.TwinEvent`, or the same fields as JSON.
+"""Events to bytes: Avro by fastavro in the layout of :class:`models.events.TwinEvent`, or the same fields as JSON.
 
 Encoding never fails for an event that the kernel can make: an integer beyond 64 bits is written as its decimal text, a list
 or an object as JSON text, half of a surrogate pair as a question mark.
 """
 
 import io
-import struct
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 import fastavro
@@ -15,7 +13,7 @@ import orjson
 
 from models.errors import TwinError
 from models.events import EVENT_TIME_US_MAX, EVENT_TIME_US_MIN, EventRecord, Scalar, SourceOffset, TwinEvent, utc_from_us
-from topics.binary import WORDS_KEPT, double, long, string, word
+from topics.layouts import Layouts
 
 DEPTH_MAX = 200
 """Deepest nesting of a list or an object that is carried as JSON text; orjson stops at 254."""
@@ -23,21 +21,8 @@ DEPTH_MAX = 200
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
 _JSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_LAYOUTS = Layouts()
 _SCHEMA = fastavro.parse_schema(TwinEvent.avro_schema_to_python())
-
-_BRANCH_0, _BRANCH_1, _END = long(0), long(1), long(0)
-_BY_A_RECORD = _BRANCH_1 + _BRANCH_1
-"""The cause is there, and names a topic."""
-_BY_AN_EVENT = _BRANCH_1 + 3 * _BRANCH_0 + _BRANCH_1
-"""The cause is there, and names only an event."""
-_BRANCHES: dict[type, tuple[int, Callable[[Any], bytes]]] = {
-    type(None): (0, lambda _: b""),
-    bool: (1, lambda value: b"\1" if value else b"\0"),
-    int: (2, long),
-    float: (3, double),
-    str: (4, string),
-}
-"""By type, the branch of the payload's union, and what writes the value."""
 
 
 def scalar(value: Any) -> Scalar:
@@ -95,53 +80,35 @@ def encode_avro(event: EventRecord, header: bytes = b"") -> bytes:
 
     ``header`` is what a registry's wire format puts in front, for example the magic byte and the schema id.
     """
+    twin, seq, sim_time, event_time_us, kind, entity, cause, payload = event
+    of_cause = None if cause is None else int if isinstance(cause, int) else cause.topic
+    shape = (kind, entity is None, of_cause, tuple(payload), tuple(map(type, payload.values())))
     try:
-        return _written(event, header)
-    except (KeyError, ValueError, OverflowError, TypeError, AttributeError, struct.error):
+        layout = _LAYOUTS.known.get(shape) or _LAYOUTS.learn(shape)
+        if layout is not None and EVENT_TIME_US_MIN <= event_time_us <= EVENT_TIME_US_MAX:
+            schema, constants, values = layout
+            fields = constants.copy()
+            fields.update(zip(values, payload.values(), strict=True))
+            fields["id"] = f"{twin}:{seq}"
+            fields["twin"] = twin
+            fields["seq"] = seq
+            fields["sim_time"] = sim_time
+            fields["event_time"] = event_time_us
+            fields["entity"] = entity
+            if isinstance(cause, tuple):
+                _, fields["partition"], fields["offset"] = cause
+            elif cause is not None:
+                fields["event"] = f"{twin}:{cause}"
+            out = io.BytesIO()
+            out.write(header)
+            fastavro.schemaless_writer(out, schema, fields)
+            return out.getvalue()
+    except (KeyError, ValueError, OverflowError, TypeError):
         pass  # a list, an integer beyond 64 bits, half of a surrogate pair: rare, so that the common way does not look for them
     out = io.BytesIO()
     out.write(header)
     fastavro.schemaless_writer(out, _SCHEMA, _orderly(as_dict(event)))
     return out.getvalue()
-
-
-def _written(event: EventRecord, header: bytes) -> bytes:
-    """The fields in the order of the schema, each union as the number of its branch and the value. Raises many kinds.
-
-    fastavro writes the same bytes in three times the time; tests hold the two against each other (docs/decisions/0105).
-    """
-    twin, seq, sim_time, event_time_us, kind, entity, cause, payload = event
-    if not EVENT_TIME_US_MIN <= event_time_us <= EVENT_TIME_US_MAX:
-        raise ValueError("the time is to be clamped")
-    parts = [header, string(f"{twin}:{seq}"), word(twin), long(seq), double(sim_time), long(event_time_us), word(kind)]
-    add = parts.append
-    if entity is None:
-        add(_BRANCH_0)
-    else:
-        add(_BRANCH_1)
-        add(long(entity))
-    if cause is None:
-        add(_BRANCH_0)
-    elif isinstance(cause, tuple):
-        topic, partition, offset = cause
-        parts += (_BY_A_RECORD, word(topic), _BRANCH_1, long(partition), _BRANCH_1, long(offset), _BRANCH_0)
-    else:
-        parts += (_BY_AN_EVENT, string(f"{twin}:{cause}"))
-    if payload:
-        add(long(len(payload)))
-        for name, value in payload.items():
-            before, write = _entry(name, type(value))  # type: ignore[arg-type]
-            add(before)
-            add(write(value))
-    add(_END)
-    return b"".join(parts)
-
-
-@lru_cache(WORDS_KEPT)
-def _entry(name: str, of: type) -> tuple[bytes, Callable[[Any], bytes]]:
-    """What comes before a payload's value of this name and type, and what writes the value. Raises KeyError for other types."""
-    branch, write = _BRANCHES[of]
-    return string(name) + long(branch), write
 
 
 def _because(twin: str, cause: SourceOffset | int | None) -> dict[str, Any] | None:
