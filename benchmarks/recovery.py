@@ -19,6 +19,8 @@ from twin_app.streaming.memory import await_many_objects, undisturbed
 from twin_app.switchboard import LiveTwin
 
 ENTITIES = (10_000, 100_000)
+TURNS = 5
+"""Openings of each size a round: the smaller takes 15 ms, in which a machine may well run at another speed than in the next."""
 
 
 def rows_of(entities: int) -> dict[bytes, bytes]:
@@ -39,7 +41,7 @@ def opening(rounds: int, sizes: tuple[int, int]) -> Figure:
     """
     small, large = (rows_of(size) for size in sizes)
     found: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
+    for _ in range(rounds * TURNS):
         for rows, times, size in ((large, found[0], sizes[1]), (small, found[1], sizes[0])):
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
                 times.append(process.submit(_opened, rows, size).result() / size * 10_000)
