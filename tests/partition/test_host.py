@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -335,3 +336,24 @@ def test_a_step_that_nobody_offers_never_stops_the_partition(monkeypatch: pytest
     with pytest.raises(TwinError, match="unknown-own-step") as caught:
         replay(new_host(), committed.ticks, log.records)
     assert caught.value.code == "replay-diverged"
+
+
+def test_a_checkpoint_of_many_twins_never_keeps_the_turn_for_long() -> None:
+    """Another gets it at least once in so many bytes; and what was saved in slices is what is recovered."""
+    log, committed = Log(), Committed()
+    twins = [f"Line_{number}" for number in range(200)]
+    for twin in twins:
+        log.write(twin, {"kind": "register", "blueprint": line(twin=twin)}, 0.0)
+    host = new_host(EVERY_TICK)
+    saved = [0]
+    for _ in host.begin(log.records, T0_US + 5_000_000):
+        saved.append(sum(cell.chunks for cell in host.cells.values()))
+    done = host.take()
+    assert done is not None
+    committed.commit(done)
+    sizes = [len(row.value or b"") for row in done.rows if row.key.startswith(b"twin/")]
+    assert len(sizes) == len(twins)
+    turns = [after - before for before, after in pairwise([*saved, len(twins)])]
+    assert max(turns) * min(sizes) <= EVERY_TICK.checkpoint_bytes_per_slice + max(sizes)
+    again = recover(committed, log)
+    assert {twin: again.cells[twin].snapshot() for twin in twins} == {twin: host.cells[twin].snapshot() for twin in twins}

@@ -99,6 +99,8 @@ class HostSettings:
     """It also gets its turn after so many commands."""
     events_per_slice: int = 500
     """And after so many events were encoded."""
+    checkpoint_bytes_per_slice: int = 16_384
+    """And after so many bytes of a checkpoint, or one twin: a few milliseconds."""
     twins_max: int = 200_000
     """Twins that a partition hosts at most; a `register` beyond it is rejected."""
     epoch_age_us_max: int = 30 * 86_400 * 1_000_000

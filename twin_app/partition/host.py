@@ -152,7 +152,8 @@ class PartitionHost:
         self._telling.vitals(wall_us, target_us)
         outputs, rows = self._telling.take()
         tick = Tick(self.meta.tick_seq, target_us, next_offset, self.meta.events, refused)
-        self._cycle = Cycle(tick, outputs, rows + self._checkpoint(), accepted)
+        rows += yield from self._checkpoint()
+        self._cycle = Cycle(tick, outputs, rows, accepted)
 
     def take(self) -> Cycle | None:
         """What the cycle wants committed; None when nothing happened."""
@@ -216,8 +217,11 @@ class PartitionHost:
         touched.clear()
         return ran
 
-    def _checkpoint(self) -> list[Row]:
-        """The rows of a checkpoint if it is time for one: the twins that changed since the last, and the meta row."""
+    def _checkpoint(self) -> Generator[None, None, list[Row]]:
+        """The rows of a checkpoint if it is time for one: the twins that changed since the last, and the meta row.
+
+        All of them in one cycle, since a replay begins where all twins stand (docs/decisions/0111).
+        """
         since, settings = self._checkpointed, self.settings
         young = (
             self.meta.tick_seq - since.tick_seq < settings.checkpoint_ticks
@@ -226,9 +230,14 @@ class PartitionHost:
         if since.tick_seq and young:
             return []
         rows: list[Row] = []
+        unbroken = 0
         for cell in self._reception.dirty.values():
             changed, cell.chunks = twin_rows(cell.key, cell.snapshot(), cell.chunks)
             rows += changed
+            unbroken += sum(len(row.value or b"") for row in changed)
+            if unbroken >= settings.checkpoint_bytes_per_slice:
+                unbroken = 0
+                yield
         self._reception.dirty.clear()
         self._checkpointed = self.meta
         return [*rows, self.meta.to_row()]
