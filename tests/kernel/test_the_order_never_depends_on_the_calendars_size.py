@@ -8,7 +8,7 @@ import pytest
 from tests.kernel.three_ways import blueprint
 from twin_app.kernel import Twin, lots
 from twin_app.kernel import calendar as calendars
-from twin_app.kernel.calendar import HIDDEN, NORMAL, URGENT, Calendar, Entry
+from twin_app.kernel.calendar import NORMAL, URGENT, Calendar, Entry
 
 
 class PlainHeap:
@@ -65,18 +65,12 @@ def test_order_is_that_of_one_heap(monkeypatch: pytest.MonkeyPatch, spread: str,
     calendar, golden = Calendar(), PlainHeap()
     entries = [Entry() for _ in range(600)]
     names = {id(entry): name for name, entry in enumerate(entries)}
-    now, far_seen, hidden_seen = 0.0, 0, 0
-    times: dict[int, float] = {}
+    now, far_seen = 0.0, 0
 
     def schedule(name: int) -> None:
         priority = NORMAL if name % 50 else URGENT  # an entry is urgent by its kind
         at = now + SPREADS[spread](draw)
-        if at >= calendar.reach and priority == NORMAL and draw.random() < 0.5:
-            calendar.number += 1
-            calendar.defer(entries[name], at, calendar.number)
-        else:
-            calendar.schedule(entries[name], at, priority)
-        times[name] = at
+        calendar.schedule(entries[name], at, priority)
         golden.schedule(name, at, priority)
 
     for name in range(600):
@@ -97,19 +91,11 @@ def test_order_is_that_of_one_heap(monkeypatch: pytest.MonkeyPatch, spread: str,
                 if draw.random() < 0.7:
                     schedule(found[1])
         far_seen = max(far_seen, calendar.far)
-        hidden = {name: entry for name, entry in enumerate(entries) if entry.order == HIDDEN}
-        if draw.random() < 0.02:
-            expected_hidden = {entry: (times[name], golden.due[name]) for name, entry in hidden.items()}
-            assert calendar.hidden() == expected_hidden
-            some = list(hidden.values())[::7]
-            assert {entry: calendar.hidden(some)[entry] for entry in some} == {entry: expected_hidden[entry] for entry in some}
-            hidden_seen += len(hidden)
         assert calendar.stale >= 0
         assert len(calendar.heap) + calendar.far <= 2 * (600 + calendars.STALE_MIN) + 1, "what is stale is not dropped"
     while (expected := golden.pop()) is not None:
         assert pop(calendar, names) == expected
     assert pop(calendar, names) is None
-    assert hidden_seen > 0 or spread == "all at once"
     assert far_seen > 0 or spread == "all at once", "the calendar was never cut: this shows nothing"
 
 

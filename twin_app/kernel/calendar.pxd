@@ -1,5 +1,7 @@
 cimport cython
 
+from twin_app.kernel.lots cimport Lots
+
 cdef class Entry:
     cdef public double at
     cdef public long long order
@@ -7,14 +9,11 @@ cdef class Entry:
     cdef public object step, units
 
 cdef class Calendar:
-    cdef public object _cut_at, _lots, _near_max, _void, environment
+    cdef public Lots _lots
+    cdef public object environment
     cdef public list heap
     cdef public double horizon, reach
-    cdef public long long far, number, stale
-    @cython.locals(order="long long")
+    cdef public long long _cut_at, _near_max, far, number, stale
+    @cython.locals(lots=Lots, order="long long")
     cpdef schedule(self, Entry entry, double at, int priority=*)
-    cpdef defer(self, Entry entry, double at, long long order)
-    cpdef _add(self, double at, long long order, Entry entry)
     cpdef cancel(self, Entry entry)
-    cpdef bint is_stale(self, long long order, Entry entry)
-    cpdef bint _is_due(self, long long order, Entry entry)

@@ -11,7 +11,6 @@ problem", 1988) that sorts as late as the ladder queue does (Tang, Goh, Thng, 20
 to the last tie: the bounds of a lot are exact numbers, and what is due at one time goes into the heap together.
 """
 
-from collections.abc import Collection
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any
@@ -21,15 +20,13 @@ from simpy.events import NORMAL, URGENT
 
 from twin_app.kernel.lots import Lots
 
-__all__ = ["HIDDEN", "NORMAL", "URGENT", "Calendar", "Entry"]
+__all__ = ["NORMAL", "URGENT", "Calendar", "Entry"]
 
 STALE_MIN = 64
 NEAR_MAX = 4_096
 """Above so many entries the heap is cut; below, there is nothing but the heap."""
 CHUNK = 256
 """Entries that go into the heap at once, about: few enough to stay in the processor's cache, enough to share the work."""
-HIDDEN = -1
-"""`order` of an entry that is due when only the calendar knows: one that lies far and need not be found."""
 
 
 class Entry:
@@ -66,7 +63,6 @@ class Calendar:
         "_cut_at",
         "_lots",
         "_near_max",
-        "_void",
         "environment",
         "far",
         "heap",
@@ -80,7 +76,6 @@ class Calendar:
         self.environment = Environment(initial_time=start)
         self.heap: list[Any] = self.environment._queue
         self.number = 0
-        self._void: dict[Entry, int] = {}
         self._uncut()
 
     def _uncut(self) -> None:
@@ -88,7 +83,6 @@ class Calendar:
         self._lots = Lots()
         self._near_max = NEAR_MAX
         self._cut_at = 0
-        self._void.clear()
         self.far = 0
         self.stale = 0
         self.horizon = inf
@@ -102,55 +96,23 @@ class Calendar:
             if len(self.heap) > self._near_max:
                 self._cut(order)
         else:
-            self._add(at, order, entry)
-
-    def defer(self, entry: Entry, at: float, order: int) -> None:
-        """Put an entry where what is due at or after `reach` lies, so that only the calendar knows when it is due.
-
-        Time and number as objects of its own would be two more places in memory that no cache holds.
-        """
-        entry.at = 0.0
-        entry.order = HIDDEN
-        self._add(at, order, entry)
-
-    def _add(self, at: float, order: int, entry: Entry) -> None:
-        lots = self._lots
-        lots.times.append(at)
-        lots.orders.append(order)
-        lots.entries.append(entry)
-        self.far += 1
-
-    def hidden(self, wanted: Collection[Entry] | None = None) -> dict[Entry, tuple[float, int]]:
-        """Time and sequence number of those that are HIDDEN; of the `wanted` ones only, where given."""
-        near = [(item[0], item[2], item[3]) for item in self.heap if item[3].order == HIDDEN]
-        rows = near + (self._lots.rows(wanted) if self.far else [])
-        if not self.stale:
-            return {entry: (at, order) for at, order, entry in rows if entry.order == HIDDEN}
-        return {entry: (at, order) for at, order, entry in rows if entry.order == HIDDEN and self._is_due(order, entry)}
+            lots = self._lots
+            lots.times.append(at)
+            lots.orders.append(order)
+            lots.entries.append(entry)
+            self.far += 1
 
     # -- cancellation
     def cancel(self, entry: Entry) -> None:
         if entry.order:
             entry.order = 0
-            if self.reach < inf:
-                # When it is scheduled again it may be HIDDEN: then this tells its occurrences apart.
-                if not self.stale:
-                    self._void.clear()
-                self._void[entry] = self.number
             self.stale += 1
-            if self.stale > STALE_MIN and max(self.stale, len(self._void)) * 2 > len(self.heap) + self.far:
+            if self.stale > STALE_MIN and self.stale * 2 > len(self.heap) + self.far:
                 self._sweep()
-
-    def is_stale(self, order: int, entry: Entry) -> bool:
-        """Whether an occurrence that was met has been cancelled."""
-        return not self._is_due(order, entry)
-
-    def _is_due(self, order: int, entry: Entry) -> bool:
-        return entry.order == order or (entry.order == HIDDEN and (not self.stale or order > self._void.get(entry, 0)))
 
     def _sweep(self) -> None:
         """Drop all that is stale."""
-        self._distribute([], [item for item in self.heap if self._is_due(item[2], item[3])], self._cut_at)
+        self._distribute([], [item for item in self.heap if item[3].order == item[2]], self._cut_at)
 
     def next_time(self) -> float:
         """Time of the earliest entry; infinity if there is none."""
@@ -159,7 +121,7 @@ class Calendar:
             head = heap[0]
             if head[0] >= self.horizon:
                 self.draw_near()
-            elif self._is_due(head[2], head[3]):
+            elif head[3].order == head[2]:
                 return head[0]
             else:
                 heappop(heap)
@@ -172,14 +134,14 @@ class Calendar:
         heap, lots = self.heap, self._lots
         while self.far:
             if lots.used_up() or lots.sprawling(self.far):
-                self._distribute([], [item for item in heap if self._is_due(item[2], item[3])], self.number)
+                self._distribute([], [item for item in heap if item[3].order == item[2]], self.number)
                 lots = self._lots
                 continue
             items, self.horizon = lots.chunk(CHUNK)
             self.reach = lots.reach
             self.far -= len(items)
             if self.stale:
-                found = [item for item in items if self._is_due(item[2], item[3])]
+                found = [item for item in items if item[3].order == item[2]]
                 self.stale -= len(items) - len(found)
                 items = found
             if not heap:
@@ -205,14 +167,14 @@ class Calendar:
     def _cut(self, number: int) -> None:
         """Cut where the heap is large, but not before as many have been scheduled (`number` counts) as are to be distributed."""
         if number - self._cut_at >= self.far:
-            due = [item for item in self.heap if self._is_due(item[2], item[3])]
+            due = [item for item in self.heap if item[3].order == item[2]]
             self._distribute([item for item in due if item[1] == NORMAL], [item for item in due if item[1] != NORMAL], number)
 
     def _distribute(self, near: list[Any], heap: list[Any], number: int) -> None:
         """Choose the width of lots anew, and distribute what is far and what is `near`. `heap` is what stays in it."""
         rows = [(item[0], item[2], item[3]) for item in near] + self._lots.rows()
         if self.stale:
-            rows = [row for row in rows if self._is_due(row[1], row[2])]
+            rows = [row for row in rows if row[2].order == row[1]]
         self._uncut()
         self._cut_at = number
         lots = Lots.of(rows, few=NEAR_MAX // 2)

@@ -14,6 +14,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, FileFinder,
 from pathlib import Path
 
 MODULES = (
+    "lots",
     "calendar",
     "entity",
     "streams",

@@ -6,8 +6,6 @@ time; the lot that is due next is sorted (then it is called the run) and handed 
 at before it is due: among a million of them each look costs a place in memory that no cache holds.
 """
 
-from array import array
-from collections.abc import Iterable
 from itertools import repeat
 from math import frexp, inf, ldexp
 from typing import Any
@@ -56,8 +54,8 @@ class Lots:
     _done: int
 
     def __init__(self) -> None:
-        self.times = array("d")
-        self.orders = array("q")
+        self.times: list[float] = []
+        self.orders: list[int] = []
         self.entries: list[Any] = []
         self.reach = inf
         self._filled = 0
@@ -76,8 +74,8 @@ class Lots:
         """
         if len(rows) <= few:
             return None
-        times = array("d", [row[0] for row in rows])
-        every = np.frombuffer(times)
+        times = [row[0] for row in rows]
+        every = np.fromiter(times, np.float64, len(times))
         low = float(every.min())
         sample = np.sort(every[:: max(1, len(rows) // SAMPLE)])
         middle = float(sample[len(sample) // 2])
@@ -90,21 +88,16 @@ class Lots:
         made._lots = [[] for _ in range(LOTS_MAX + 1)]
         made.reach = made._base / scale
         made.times = times
-        made.orders = array("q", [row[1] for row in rows])
+        made.orders = [row[1] for row in rows]
         made.entries = [row[2] for row in rows]
         return made
 
-    def rows(self, wanted: Iterable[Any] | None = None) -> list[tuple[float, int, Any]]:
-        """Time, sequence number and entry of all that has not been handed out; of the `wanted` entries only, where given."""
+    def rows(self) -> list[tuple[float, int, Any]]:
+        """Time, sequence number and entry of all that has not been handed out."""
         self._distribute()
         lots = [columns for lot in self._lots[self._next :] for columns in lot]
         columns = np.concatenate([self._run[:, self._done :], *lots], axis=1)
         entries = self._table.take(columns[PLACE]).tolist()
-        if wanted is not None:
-            # By address, since that looks at no entry.
-            addresses = np.fromiter(map(id, entries), np.int64, len(entries))
-            found = np.flatnonzero(np.isin(addresses, [id(entry) for entry in wanted]))
-            columns, entries = columns[:, found], [entries[place] for place in found.tolist()]
         return list(zip(columns[TIME].view(np.float64).tolist(), columns[ORDER].tolist(), entries, strict=True))
 
     def sprawling(self, many: int) -> bool:
@@ -157,13 +150,13 @@ class Lots:
         """Put what has been added last into lots."""
         if not self.times:
             return
-        times = np.frombuffer(self.times)
+        times = np.fromiter(self.times, np.float64, len(self.times))
         last = len(self._lots) - 1
         lots = (np.minimum(times * self._scale, self._base + last) - self._base).astype(np.int16)
         by_lot = np.argsort(lots, kind="stable")
         columns = np.empty((3, len(times)), np.int64)
         columns[TIME] = times.view(np.int64)[by_lot]
-        columns[ORDER] = np.frombuffer(self.orders, np.int64)[by_lot]
+        columns[ORDER] = np.fromiter(self.orders, np.int64, len(times))[by_lot]
         columns[PLACE] = by_lot + self._filled
         start = 0
         for lot, stop in zip(self._lots, np.cumsum(np.bincount(lots, minlength=last + 1)).tolist(), strict=True):
@@ -178,6 +171,4 @@ class Lots:
         # (Assigned as a list, numpy would look into each of them for arrays.)
         self._table[self._filled : filled] = np.fromiter(self.entries, object, len(self.entries))
         self._filled = filled
-        self.times = array("d")
-        self.orders = array("q")
-        self.entries = []
+        self.times, self.orders, self.entries = [], [], []

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from models.errors import CheckpointError
 from models.sharing import blueprint_from
-from twin_app.kernel.calendar import HIDDEN, NORMAL, URGENT, Entry
+from twin_app.kernel.calendar import NORMAL, URGENT, Entry
 from twin_app.kernel.entity import Entity
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ FORMAT = 1
 
 def take(twin: "Twin") -> dict[str, Any]:
     """The snapshot of a twin at rest (between two calendar entries). `salt` is there only in a fork that has one."""
-    hidden = twin.calendar.hidden()
     return {
         **({"salt": twin.salt} if twin.salt else {}),
         "format": FORMAT,
@@ -45,7 +44,7 @@ def take(twin: "Twin") -> dict[str, Any]:
         "machines": twin.machines,
         "parameters": twin.parameter_board.all(),
         "streams": {name: stream.position for name, stream in twin._streams.items() if stream.position},
-        "entities": _entity_rows(twin.entities.values(), hidden),
+        "entities": _entity_rows(twin.entities.values()),
         "resources": {name: resource.snapshot() for name, resource in twin.resources.items()},
         "containers": {name: container.snapshot() for name, container in twin.containers.items()},
         "stores": {name: store.snapshot() for name, store in twin.stores.items()},
@@ -143,9 +142,9 @@ def _due(entry: Entry) -> list[Any]:
     return [entry.at, entry.order] if entry.order else [None, 0]
 
 
-def _entity_rows(entities: Iterable[Entity], hidden: dict[Entry, tuple[float, int]]) -> list[list[Any]]:
+def _entity_rows(entities: Iterable[Entity]) -> list[list[Any]]:
     """All in one expression: there may be a hundred thousand, and the live loop waits."""
-    rows: list[list[Any]] = [
+    return [
         [
             x.id,
             x.step.index,
@@ -165,11 +164,6 @@ def _entity_rows(entities: Iterable[Entity], hidden: dict[Entry, tuple[float, in
         ]
         for x in entities
     ]
-    if hidden:
-        for row, x in zip(rows, entities, strict=True):
-            if x.order == HIDDEN:
-                row[3], row[4] = hidden[x]
-    return rows
 
 
 def _put_entities_back(

@@ -3,6 +3,7 @@ cimport cython
 from twin_app.kernel.calendar cimport Calendar, Entry
 from twin_app.kernel.entity cimport Entity
 from twin_app.kernel.statistics cimport FlowStatistics
+from twin_app.kernel.steps.base cimport Step
 
 cdef class Clockwork:
     cdef public Calendar calendar
@@ -20,10 +21,10 @@ cdef class Twin(Clockwork):
     cdef public object program
     @cython.locals(
         at=double, bound=double, calendar=Calendar, dirty=dict, done="long long", entry=Entry, heap=list, instant="long long",
-        limit="long long", now=double, order="long long", steps_max="long long",
+        item=tuple, limit="long long", now=double, order="long long", step=Step, steps_max="long long",
     )
     cpdef bint advance(self, double until, bint inclusive=*, budget=*) except -1
-    @cython.locals(dirty=dict, entity=Entity, steps_max="long long")
+    @cython.locals(dirty=dict, entity=Entity, step=Step, steps_max="long long")
     cpdef long long _settle(self, long long instant) except -1
     @cython.locals(seq="long long")
     cpdef emit(self, kind, entity, cause, payload)

@@ -23,7 +23,7 @@ from twin_app.kernel import cushion
 from twin_app.kernel import snapshot as snapshots
 from twin_app.kernel.arrivals import Arrival
 from twin_app.kernel.breath import breathe
-from twin_app.kernel.calendar import HIDDEN, URGENT, Calendar
+from twin_app.kernel.calendar import URGENT, Calendar
 from twin_app.kernel.emission import Emission, Value
 from twin_app.kernel.entity import Entity
 from twin_app.kernel.expressions import Expression, checked
@@ -187,7 +187,7 @@ class Twin(Clockwork):
             while heap or calendar.draw_near():
                 item = heappop(heap)
                 at, _, order, entry = item
-                if entry.order != order and (entry.order != HIDDEN or (calendar.stale and calendar.is_stale(order, entry))):
+                if entry.order != order:
                     calendar.stale -= 1
                     continue
                 if at >= calendar.horizon:

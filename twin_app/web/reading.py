@@ -7,7 +7,6 @@ from typing import Any
 
 from models.events import utc_from_us
 from twin_app.kernel import entity as phases
-from twin_app.kernel.calendar import HIDDEN
 from twin_app.kernel.resource import Resource
 from twin_app.kernel.stock import Stock
 from twin_app.partition.cell import Cell
@@ -150,14 +149,12 @@ def work(live: LiveTwin, twin: str, after: int, limit: int) -> WorkPage:
     """Entities in progress by number, above `after`."""
     entities = live.twin.entities  # in the order of their numbers
     found = list(islice((one for number, one in entities.items() if number > after), limit + 1))
-    unsaid = [one for one in found if one.order == HIDDEN]
-    hidden = live.twin.calendar.hidden(unsaid) if unsaid else {}
-    page = [_work_item(one, one.at if one.order != HIDDEN else hidden[one][0]) for one in found[:limit]]
+    page = [_work_item(one) for one in found[:limit]]
     following = page[-1].entity if len(found) > limit else None
     return WorkPage(twin=twin, seq=live.seq, sim_time=live.now, work=page, next_after=following, total=live.wip)
 
 
-def _work_item(entity: phases.Entity, due: float) -> WorkItem:
+def _work_item(entity: phases.Entity) -> WorkItem:
     attributes = entity.attributes or {}
     return WorkItem(
         entity=entity.id,
@@ -166,7 +163,7 @@ def _work_item(entity: phases.Entity, due: float) -> WorkItem:
         place=place_of(entity.step),
         phase=PHASES[entity.phase],
         since=entity.since,
-        until=due if entity.order else None,
+        until=entity.at if entity.order else None,
         created=entity.created,
         attributes={name: _short(value) for name, value in islice(attributes.items(), ATTRIBUTES_MAX)},
         held=dict(islice((entity.held or {}).items(), ATTRIBUTES_MAX)),

@@ -20,7 +20,8 @@ class End(Step):
     __slots__ = ()
 
     def enter(self, entity: Entity) -> Next:
-        return self.twin.leave(entity, "finished")
+        twin = self.twin
+        return twin.leave(entity, "finished")
 
 
 class Go(Step):

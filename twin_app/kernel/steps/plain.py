@@ -67,14 +67,14 @@ class PlainProcess(Process):
             tell = twin.tell
             tell((seq, now, "entity-started", entity.id, cause, self.payload))
         calendar = twin.calendar
-        calendar.number = order = calendar.number + 1
         at = now + duration
         if at < calendar.reach:
+            # calendar.schedule(), written out: this is the most frequent entry
             entity.at = at
-            entity.order = order
+            calendar.number = entity.order = order = calendar.number + 1
             heappush(calendar.heap, (at, NORMAL, order, entity))
         else:
-            calendar.defer(entity, at, order)  # nobody asks this entity when it will be done
+            calendar.schedule(entity, at)
         if resource.on_change is not None:
             resource.on_change()
         return None

@@ -15,6 +15,7 @@ cdef class Seize(Step):
     cpdef wake(self, Entity entity)
     @cython.locals(resource=Resource, twin=Twin)
     cpdef begin(self, Entity entity, cause)
+    @cython.locals(resource=Resource, twin=Twin)
     cpdef _occupy(self, Entity entity)
 
 cdef class Process(Seize):
@@ -25,7 +26,7 @@ cdef class Process(Seize):
         at=double, calendar=Calendar, duration=double, now=double, order="long long", resource=Resource, twin=Twin, units="long long"
     )
     cpdef begin(self, Entity entity, cause)
-    @cython.locals(resource=Resource, units="long long")
+    @cython.locals(resource=Resource, twin=Twin, units="long long")
     cpdef _stop(self, Entity entity)
 
 cdef class Release(Step):

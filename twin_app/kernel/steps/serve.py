@@ -127,9 +127,9 @@ class Seize(Step):
         return self.next
 
     def _occupy(self, entity: Entity) -> None:
-        resource = self.resource
+        resource, twin = self.resource, self.twin
         resource.busy += entity.units
-        resource.busy_sum -= entity.units * self.twin.now
+        resource.busy_sum -= entity.units * twin.now
         resource.started += 1
 
     def cancel(self, entity: Entity) -> None:
@@ -205,10 +205,10 @@ class Process(Seize):
 
     def _stop(self, entity: Entity) -> None:
         """The units are free again; who gets them is for the caller to see to."""
-        resource = self.resource
+        resource, twin = self.resource, self.twin
         units = entity.units
         resource.busy -= units
-        resource.busy_sum += units * self.twin.now
+        resource.busy_sum += units * twin.now
         if resource.users is not None:
             resource.users.remove(entity)
 
