@@ -144,6 +144,7 @@ def test_doctor_finds_a_sound_application_sound(plant: Plant) -> None:
     assert {finding["check"] for finding in findings} == {
         "settings",
         "versions",
+        "kernel",
         "state",
         "brokers",
         "topics",

@@ -23,7 +23,7 @@ def doctor(
     timeout: Timeout = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Check settings, versions, state folder, brokers, topics, group, registry and clock. Ends with 1 if one fails.
+    """Check settings, versions, the kernel, state folder, brokers, topics, group, registry and clock. Ends with 1 if one fails.
 
     Changes nothing. What cannot be checked, since something before it failed, is skipped and says so.
     """
