@@ -95,6 +95,8 @@ def rate(first: Sample, last: Sample) -> Rate:
 class Plant(Workers):
     """An application with twins: its workers, its commands, how far it is."""
 
+    forks = False  # a fork shares memory with its parent and pays for each page that it writes: it is measured as it is used
+
     def __init__(self, stage: Stage, name: str, *, partitions: int = 4, **settings: str) -> None:
         folder = stage.folder / name
         folder.mkdir()

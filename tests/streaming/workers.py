@@ -25,6 +25,8 @@ class Workers:
 
     command: tuple[str, ...] = ("twin_app.streaming",)
     """Module to run, and its arguments."""
+    forks = True
+    """Started as forks of the warm process, where that is used."""
 
     def __init__(self, bootstrap: str, folder: Path, *, partitions: int = 4, **settings: str) -> None:
         self.bootstrap, self.folder, self.partitions = bootstrap, folder, partitions
@@ -54,7 +56,8 @@ class Workers:
         with self.log(number).open("ab") as log:
             self._started_at[number] = log.tell()
             if not piped:
-                self.workers[number] = make_process(self.command[0], self.command[1:], environment=environ, log=log)
+                module, *arguments = self.command
+                self.workers[number] = make_process(module, arguments, environment=environ, log=log, fork=self.forks)
                 return
         command = [sys.executable, "-m", *self.command]
         worker = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -58,9 +58,14 @@ def pytest_unconfigure() -> None:
         folder.cleanup()
 
 
-def make_process(module: str, arguments: Sequence[str] = (), *, environment: Mapping[str, str], log: IO[bytes]) -> Process:
-    """`python -m module` in the root folder, both streams into `log`. A process of its own, whose id is that of the module."""
-    warm = warm_socket()
+def make_process(
+    module: str, arguments: Sequence[str] = (), *, environment: Mapping[str, str], log: IO[bytes], fork: bool = True
+) -> Process:
+    """`python -m module` in the root folder, both streams into `log`. A process of its own, whose id is that of the module.
+
+    `fork`: of the warm process, if there is to be one.
+    """
+    warm = warm_socket() if fork else None
     if warm is not None:
         return WarmPopen(warm, "module", [module, *arguments], folder=ROOT, environment=environment, log=log)
     return subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT, env=dict(environment), stdout=log, stderr=log)
