@@ -14,8 +14,8 @@ import numpy as np
 from simpy.events import NORMAL
 
 LOTS_MAX = 128
-STAGED_MAX = 4_096
-"""So many are distributed to the lots at once, about."""
+STAGED_MAX = 1_024
+"""So many are distributed to the lots at once, about: while they are still in the second-level cache."""
 SAMPLE = 1_024
 """Occurrences whose times are looked at to choose the width of lots."""
 EXACT_MAX = 2.0**50
