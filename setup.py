@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -27,7 +28,11 @@ class BuildKernel(build_ext):
             from Cython.Build import cythonize
 
             made = cythonize(
-                self.extensions, build_dir="build/cython", language_level=3, compiler_directives=CHOICE["DIRECTIVES"]
+                self.extensions,
+                build_dir="build/cython",
+                language_level=3,
+                compiler_directives=CHOICE["DIRECTIVES"],
+                nthreads=self.parallel if sys.platform == "linux" else 0,  # by forks, which elsewhere would run this file again
             )
             for extension, in_c in zip(self.extensions, made, strict=True):
                 extension.sources = in_c.sources
