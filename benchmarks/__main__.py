@@ -35,14 +35,15 @@ async def _kernel(place: Stage | None, rounds: int, quick: bool) -> list[dict[st
 SUITES: dict[str, Suite] = {
     "kernel": _kernel,
     "models": shop.measure,
+    "forecasts": forecasts.measure,
+    "recovery": recovery.measure,
     "ingest": ingest.measure,
     "egress": egress.measure,
     "latency": latency.measure,
-    "growth": growth.measure,
-    "recovery": recovery.measure,
-    "forecasts": forecasts.measure,
     "workers": workers.measure,
+    "growth": growth.measure,
 }
+"""In this order: growth comes last, since the scattered memory that it leaves behind is felt by those after it."""
 WITHOUT_BROKER = ("kernel", "models", "growth", "recovery", "forecasts")
 WITH_DESFLOW = frozenset({"kernel", "ingest", "egress"})
 SUITE_LIMIT_S = 400.0

@@ -25,6 +25,7 @@ MODULES = (
     "statistics",
     "watch",
     "twin",
+    "snapshot",
     "steps/base",
     "steps/serve",
     "steps/plain",

@@ -143,27 +143,30 @@ def _due(entry: Entry) -> list[Any]:
 
 
 def _entity_rows(entities: Iterable[Entity]) -> list[list[Any]]:
-    """All in one expression: there may be a hundred thousand, and the live loop waits."""
-    return [
-        [
-            x.id,
-            x.step.index,
-            x.phase,
-            x.at if x.order else None,
-            x.order,
-            x.flow,
-            x.created,
-            x.last,
-            x.units,
-            x.priority,
-            x.ticket,
-            x.since,
-            dict(x.attributes) if x.attributes else None,
-            dict(x.held) if x.held else None,
-            deepcopy(x.memory) if x.memory else None,
-        ]
-        for x in entities
-    ]
+    """Without a call for each: there may be a hundred thousand, and the live loop waits."""
+    rows: list[list[Any]] = []
+    for x in entities:
+        attributes, held, memory = x.attributes, x.held, x.memory
+        rows.append(
+            [
+                x.id,
+                x.step.index,
+                x.phase,
+                x.at if x.order else None,
+                x.order,
+                x.flow,
+                x.created,
+                x.last,
+                x.units,
+                x.priority,
+                x.ticket,
+                x.since,
+                dict(attributes) if attributes else None,
+                dict(held) if held else None,
+                deepcopy(memory) if memory else None,
+            ]
+        )
+    return rows
 
 
 def _put_entities_back(
