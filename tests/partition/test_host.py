@@ -202,6 +202,29 @@ def test_an_idle_twin_costs_no_tick() -> None:
     assert len(committed.ticks) == 1
 
 
+def test_a_command_that_sets_off_failures_without_end_does_not_stop_the_others() -> None:
+    """Each that fails gives back the unit that lets the next one fail."""
+    many = 2_000
+    chain = line(twin="Chain", limits={"entities": many}) | {
+        "resources": {"m": {"capacity": many, "max_capacity": many + 1}},
+        "arrivals": {},
+        "flows": {"job": [{"seize": "m"}, {"delay": 1}, {"process": {"resource": "m", "for": "1 / entity.zero"}}]},
+        "watch": {},
+    }
+    log = Log()
+    log.write("Chain", {"kind": "register", "blueprint": chain}, 0.0)
+    for _ in range(many):
+        log.write("Chain", {"kind": "spawn", "twin": "Chain", "flow": "job", "attributes": {"zero": 0}}, 1.0)
+    host, committed = new_host(QUIET), Committed()
+    settle(host, committed, log.records, 10.0)
+    assert host.cells["Chain"].quarantine is None
+    log.write("Chain", {"path": "resources.m.capacity", "value": many + 1}, 20.0)
+    log.write("Line_A", {"kind": "register", "blueprint": line()}, 20.0)
+    settle(host, committed, log.records[-2:], 30.0)
+    assert [e["twin"] for e in committed.events if e["kind"] == "twin-quarantined"] == ["Chain"]
+    assert any(e["twin"] == "Line_A" for e in committed.events)
+
+
 def test_a_poisoned_twin_does_not_stop_the_others() -> None:
     loop = {
         "kind": "register",
