@@ -131,6 +131,7 @@ class Twin(Clockwork):
             )
             for name, model in blueprint.resources.items()
         }
+        self.going = 0
         self.item: Value = None
         self.machine_states = {name: machine.initial for name, machine in blueprint.machines.items()}
         self.containers = {
