@@ -17,7 +17,7 @@ PRODUCER_BATCH_BYTES = 512 << 10
 """Records of one partition sent together; below the size that any topic lets through. A larger record goes alone."""
 PRODUCER_BACKOFF_S = 0.02
 """Pause before a producer repeats a request. A new transaction often meets the end of the last one still being written, and
-the broker then answers 'try again' (as NotEnoughReplicas, for the sake of older clients): the usual 100 ms would be felt."""
+the broker then answers 'try again': the usual 100 ms would be felt."""
 REPLAY_FETCH_BYTES = 4 << 20
 """Prefetched per partition by a side consumer; a larger record still comes through alone."""
 

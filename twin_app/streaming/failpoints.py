@@ -11,8 +11,9 @@ import signal
 
 from models.errors import TwinError
 
-CYCLE = ("begin", "sent", "offsets", "committed", "applied")
-"""In the order of a transaction: opened, records sent, source offsets sent, committed, rows in the local store."""
+CYCLE = ("begin", "offsets", "handed", "sent", "committed", "applied")
+"""In the order of a transaction: opened, source offset sent, records handed to the producer, acknowledged, committed, rows in the
+local store."""
 RECOVERY = ("fenced", "replayed")
 """While a partition is opened: the former owner fenced, and the last checkpoint brought up to the last tick."""
 NAMES = (*RECOVERY, *CYCLE)

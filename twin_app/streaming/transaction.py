@@ -3,8 +3,8 @@
 The order, and why it is safe at every step:
 1. `fence`: starting the producer ends the epoch of every earlier owner and aborts what it left open. Only after that does
    anybody read offsets, tables or the clock topic.
-2. begin; all records of the cycle are handed to the producer at once, in a few large batches;
-3. the source offset joins the transaction while the batches are on their way;
+2. begin; the source offset joins the transaction;
+3. all records of the cycle are handed to the producer at once, in a few large batches;
 4. every batch must be acknowledged before the commit is asked for: a lost batch raises here, not after the commit;
 5. commit. From here the cycle has happened, whatever becomes of this process.
 6. the caller writes the changed rows to the local store, with the changelog offset, in one write.
@@ -90,12 +90,16 @@ class PartitionTransactions:
         batches = build_batches(producer, await self._messages(producer, cycle), self.settings.record_bytes_max)
         await producer.begin_transaction()
         self.failpoints.hit("begin")
-        futures = [(tp, batch, await producer.send_batch(batch, tp.topic, partition=tp.partition)) for tp, batch in batches]
-        self.failpoints.hit("sent")
+        # Not while the batches are on their way: a broker that is asked about a batch just as the coordinator adds the group to
+        # the transaction refuses the batch for now (docs/decisions/0107).
         source = TopicPartition(self.settings.config_topic, self.partition)
-        offsets = producer.send_offsets_to_transaction({source: OffsetAndMetadata(cycle.next_offset, "")}, self.settings.app_id)
-        *written, _ = await asyncio.gather(*(future for _, _, future in futures), offsets)
+        position = {source: OffsetAndMetadata(cycle.next_offset, "")}
+        await producer.send_offsets_to_transaction(position, self.settings.app_id)
         self.failpoints.hit("offsets")
+        futures = [(tp, batch, await producer.send_batch(batch, tp.topic, partition=tp.partition)) for tp, batch in batches]
+        self.failpoints.hit("handed")
+        written = await asyncio.gather(*(future for _, _, future in futures))
+        self.failpoints.hit("sent")
         await producer.commit_transaction()
         self.failpoints.hit("committed")
         last: dict[str, int] = {}
