@@ -28,8 +28,8 @@ def contracts() -> Contracts:
     return Contracts(SPECS, SchemaRegistry("http://127.0.0.1:1"), Router(SPECS.events.name))
 
 
-def commands() -> list[ConfigRecord]:
-    blueprint = line("Line_A", orders=8).model_dump(mode="json", by_alias=True, exclude_defaults=True)
+def commands(**more: object) -> list[ConfigRecord]:
+    blueprint = line("Line_A", orders=8).model_dump(mode="json", by_alias=True, exclude_defaults=True) | more
     spoken = [
         (0.0, {"kind": "register", "blueprint": blueprint}),
         (2.0, {"path": "resources.b.capacity", "value": 0}),
@@ -42,9 +42,9 @@ def commands() -> list[ConfigRecord]:
     ]
 
 
-def lived() -> PartitionHistory:
-    """What the topics hold after a worker has lived through the commands, in small cycles."""
-    history = PartitionHistory(0, commands=commands())
+def lived(**more: object) -> PartitionHistory:
+    """What the topics hold after a worker has lived through the commands, in small cycles. `more` of the blueprint."""
+    history = PartitionHistory(0, commands=commands(**more))
     wire = contracts()
     host = PartitionHost.open(0, {}, wire, wire.parse, SETTINGS)
     done = 0
@@ -90,6 +90,13 @@ def test_a_whole_history_passes(told) -> None:
     assert len(history.events) > 80
     assert len(history.dead_letters) == 1
     assert golden.jobs["Line_A"]["created"] == golden.jobs["Line_A"]["finished"] == 8
+
+
+def test_a_state_machine_is_never_taken_for_a_job_that_is_missing() -> None:
+    history = lived(machines={"lamp": {"initial": "on", "states": {"on": {}}}})
+    golden = retell(history, contracts(), SETTINGS)
+    assert failed(history, golden) == []
+    assert golden.jobs["Line_A"]["created"] == 8
 
 
 def test_an_unfinished_history_passes_with_its_jobs_in_progress() -> None:

@@ -15,8 +15,10 @@ from models.errors import TwinError
 from twin_app.cli import connect
 from twin_app.cli.decoding import EventReader
 from twin_app.cli.demo.plant import WORKSHOP, WORKSHOP_NAME
-from twin_app.cli.demo.stage import Stage
+from twin_app.cli.demo.scenario import Scenario, ScenarioTale
+from twin_app.cli.demo.stage import WORKERS_START_S, Stage
 from twin_app.cli.demo.story import Story
+from twin_app.cli.demo.tale import Tale
 from twin_app.cli.golden import retell
 from twin_app.cli.history import count_records, read_history
 from twin_app.cli.send import registration
@@ -41,8 +43,9 @@ async def perform(
     teller: Teller,
     timeout_s: float,
     stay: Callable[[list[Finding]], None] | None = None,
+    scenario: Scenario | None = None,
 ) -> list[Finding]:
-    """Play, then check. Raises TwinError when the story cannot be played to its end.
+    """Play the factory line's story, or a `scenario`, then check. Raises TwinError when it cannot be played to its end.
 
     With `stay` the workers go on after the check, which it is told, until the task is cancelled.
     """
@@ -50,16 +53,24 @@ async def perform(
     try:
         async with asyncio.timeout(timeout_s):
             await stage.open()
-            story = Story(stage, teller.tell, teller.heard)
+            story: Story | ScenarioTale
+            if scenario is None:
+                story = Story(stage, teller.tell, teller.heard)
+            else:
+                story = ScenarioTale(stage, teller.tell, teller.heard, scenario)
             pictures = asyncio.ensure_future(_show(story, teller))
             try:
                 await story.play()
             finally:
                 pictures.cancel()
-            if stay is None:
+            if scenario is not None:
+                await stage.dismiss_workers()  # its twin never comes to an end by itself
+            elif stay is None:
                 for worker in stage.workers:
                     worker.ask_to_stop()
             findings = await _check(stage.settings, teller)
+            if isinstance(story, ScenarioTale):
+                findings += story.findings()
     except TimeoutError as error:
         raise TwinError(
             "demo-stalled", f"the demo did not end within {timeout_s:g} s", remedy="see the logs: `twin demo --keep DIR`"
@@ -67,7 +78,7 @@ async def perform(
     else:
         if stay is not None:
             stay(findings)
-            await _go_on(stage, teller)
+            await _go_on(stage, teller, scenario)
         return findings
     finally:
         if bootstrap is not None:
@@ -76,15 +87,19 @@ async def perform(
         stage.processes.end()
 
 
-async def _go_on(stage: Stage, teller: Teller) -> None:
-    """A workshop that never runs out of work, for as long as somebody wants to look at it."""
-    async with connect.producer(stage.settings, READ_S) as writer:
-        outgoing = registration(WORKSHOP, "the demo's workshop")
-        sending = writer.send_and_wait(stage.settings.config_topic, outgoing.value, key=outgoing.key)
-        await connect.within(stage.settings, READ_S, sending)
+async def _go_on(stage: Stage, teller: Teller, scenario: Scenario | None) -> None:
+    """For as long as somebody wants to look at it: the scenario's twin, or a workshop that never runs out of work."""
+    if scenario is None:
+        await _open_workshop(stage)
+    else:
+        worker = stage.start_worker()
+        await stage.until(lambda: stage.all_hosted_by(worker) and worker in stage.pages, WORKERS_START_S, "a worker going on")
     stage.listen()
     page = next(stage.pages[worker] for worker in stage.workers if worker.alive and worker in stage.pages)
-    teller.tell("demo", f"the plant goes on, with a workshop beside the lines: {page}#{WORKSHOP_NAME} (Ctrl-C ends it)")
+    what, twin = ("the plant goes on, with a workshop beside the lines", WORKSHOP_NAME)
+    if scenario is not None:
+        what, twin = "the twin goes on", scenario.twin
+    teller.tell("demo", f"{what}: {page}#{twin} (Ctrl-C ends it)")
     while True:
         await asyncio.sleep(1.0)
         for worker in stage.workers:
@@ -92,9 +107,16 @@ async def _go_on(stage: Stage, teller: Teller) -> None:
                 raise worker.died()
 
 
-async def _show(story: Story, teller: Teller) -> None:
+async def _open_workshop(stage: Stage) -> None:
+    async with connect.producer(stage.settings, READ_S) as writer:
+        outgoing = registration(WORKSHOP, "the demo's workshop")
+        sending = writer.send_and_wait(stage.settings.config_topic, outgoing.value, key=outgoing.key)
+        await connect.within(stage.settings, READ_S, sending)
+
+
+async def _show(story: Tale, teller: Teller) -> None:
     while True:
-        teller.show([state.picture() for state in story.lines.values()])
+        teller.show(story.pictures())
         await asyncio.sleep(PICTURE_EVERY_S)
 
 

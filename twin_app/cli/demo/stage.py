@@ -93,6 +93,15 @@ class Stage:
         self.workers.append(worker)
         return worker
 
+    async def dismiss_workers(self) -> None:
+        """Stop all workers and wait for it: then nothing more is written."""
+        for worker in self.workers:
+            await asyncio.to_thread(worker.end)
+            self.processes.started.remove(worker)
+        self.workers.clear()
+        self.owners.clear()
+        self.pages.clear()
+
     def listen(self) -> None:
         """Read the workers' logs: who hosts what by now. Raises TwinError when one ended that was not killed."""
         for worker in self.workers:

@@ -3,62 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from models.commands import Register
-from models.errors import TwinError
-from twin_app.cli import connect
-from twin_app.cli.decoding import EventReader
 from twin_app.cli.demo.line_state import LineState
 from twin_app.cli.demo.plant import BROKEN_LINE, NEIGHBOUR_ORDERS, ORDERS, SECONDS_PER_MINUTE, line, neighbour_on, partition_of
 from twin_app.cli.demo.processes import Process
 from twin_app.cli.demo.stage import PARTITIONS, WORKERS_START_S, Stage
+from twin_app.cli.demo.tale import Tale, Tell
 
-ANSWER_S = 15.0
-"""Longest wait for a client of the demo's own to get an answer."""
 STEP_S = 25.0
 """Longest wait for the next turn of the story."""
 END_S = 45.0
 OUTAGE_BEFORE_KILL_QUEUE = 4
 """The worker is killed when so many wait before the broken machine: everybody has seen it by then."""
 
-Tell = Callable[[str, str], None]
-"""Takes who speaks (`you`, `plant`, a line's name) and a sentence."""
 
-
-class Story:
+class Story(Tale):
     """Plays on a stage that is open. `lines` is what the events have said so far."""
 
     def __init__(self, stage: Stage, tell: Tell, heard: Callable[[dict[str, Any]], None]) -> None:
-        self.stage = stage
-        self.tell = tell
-        self.heard = heard
+        super().__init__(stage, tell, heard, workers=2)
         self.lines: dict[str, LineState] = {}
 
-    async def play(self) -> None:
-        """From two starting workers to the last order packed. Raises TwinError when it does not come to that."""
-        settings = self.stage.settings
-        first, second = self.stage.start_worker(), self.stage.start_worker()
-        self.tell("you", f"start two workers (pids {first.pid} and {second.pid})")
-        async with connect.producer(settings, ANSWER_S) as writer, connect.consumer(settings, ANSWER_S) as client:
-            tps = await connect.partitions_of(settings, ANSWER_S, settings.topics.events.name)
-            client.assign(tps)
-            listening = asyncio.ensure_future(self._listen(client))
-            try:
-                await self._until(
-                    lambda: self.stage.all_hosted_by(first, second), WORKERS_START_S, "both workers hosting partitions", listening
-                )
-                await self._scenes(writer, listening)
-            finally:
-                listening.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await listening
+    def pictures(self) -> list[str]:
+        return [state.picture() for state in self.lines.values()]
 
     async def _scenes(self, writer: AIOKafkaProducer, listening: asyncio.Future[None]) -> None:
         stage = self.stage
@@ -83,13 +57,12 @@ class Story:
             blueprint = line(name, interarrival=interarrival, orders=orders[name]).model_dump(
                 mode="json", by_alias=True, exclude_defaults=True
             )
-            await self._send(
-                writer, name, {"kind": "register", **Register(twin=name, blueprint=blueprint).model_dump(exclude_defaults=True)}
-            )
+            register = Register(twin=name, blueprint=blueprint).model_dump(exclude_defaults=True)
+            await self._send(writer, name, orjson.dumps({"kind": "register", **register}))
         await until(lambda: broken.waiting["b"] >= 2 and broken.busy["b"] == 1, "a queue before machine B")
 
         self.tell("you", "MACHINE B BREAKS: its capacity is set to 0 by a command on the config topic")
-        await self._send(writer, BROKEN_LINE, {"path": f"{BROKEN_LINE}.resources.b.capacity", "value": 0})
+        await self._send(writer, BROKEN_LINE, orjson.dumps({"path": f"{BROKEN_LINE}.resources.b.capacity", "value": 0}))
         await until(lambda: not broken.capacity["b"], "the change of B's capacity")
         await until(
             lambda: broken.waiting["b"] >= OUTAGE_BEFORE_KILL_QUEUE and "c" in broken.starving,
@@ -98,7 +71,7 @@ class Story:
 
         await self._kill(victim, survivor, partition, broken, until)
         self.tell("you", "MACHINE B IS BACK, with a second one beside it: capacity 2")
-        await self._send(writer, BROKEN_LINE, {"path": f"{BROKEN_LINE}.resources.b.capacity", "value": 2})
+        await self._send(writer, BROKEN_LINE, orjson.dumps({"path": f"{BROKEN_LINE}.resources.b.capacity", "value": 2}))
         replacement = stage.start_worker()
         self.tell("you", f"start a worker in place of the dead one (pid {replacement.pid})")
         await until(lambda: stage.all_hosted_by(survivor, replacement), "the new worker taking its share", WORKERS_START_S)
@@ -126,31 +99,8 @@ class Story:
         self.tell("plant", "what happened meanwhile is told now, each event at its own minute")
         await until(lambda: broken.seq > seq, f"events of {BROKEN_LINE} after the takeover")
 
-    async def _until(self, holds: Callable[[], bool], timeout_s: float, what: str, listening: asyncio.Future[None]) -> None:
-        def holds_or_failed() -> bool:
-            if listening.done():
-                listening.result()
-                raise TwinError("demo-stalled", "the events are not read any more")
-            return holds()
-
-        await self.stage.until(holds_or_failed, timeout_s, what)
-
-    async def _send(self, writer: AIOKafkaProducer, twin: str, command: dict[str, Any]) -> None:
-        settings = self.stage.settings
-        await connect.within(
-            settings, ANSWER_S, writer.send_and_wait(settings.config_topic, orjson.dumps(command), key=twin.encode())
-        )
-
-    async def _listen(self, client: AIOKafkaConsumer) -> None:
-        """Hear every committed event, for as long as the story plays."""
-        reader = EventReader(self.stage.settings, ANSWER_S)
-        while True:
-            for records in (await client.getmany(timeout_ms=100)).values():
-                await reader.resolve([record.value for record in records])
-                for record in records:
-                    event = reader.decode(record.value, f"{record.topic}-{record.partition}@{record.offset}")
-                    self.heard(event)
-                    state = self.lines.get(event["twin"])
-                    sentence = state.hear(event) if state is not None else None
-                    if state is not None and sentence is not None and state.twin == BROKEN_LINE:
-                        self.tell(f"{state.twin} {state.sim_time:6.1f}", sentence)
+    def _take_in(self, event: dict[str, Any]) -> None:
+        state = self.lines.get(event["twin"])
+        sentence = state.hear(event) if state is not None else None
+        if state is not None and sentence is not None and state.twin == BROKEN_LINE:
+            self.tell(f"{state.twin} {state.sim_time:6.1f}", sentence)

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.live import Live
@@ -23,8 +23,22 @@ from twin_app.cli.options import Json, Timeout
 from twin_app.cli.output import ExitCode
 from twin_app.settings import PREFIX
 
+if TYPE_CHECKING:
+    from twin_app.cli.demo.scenario import Scenario
+
+LINE_END = "A worker died in the middle of it, and nothing was lost or doubled."
+SCENARIO_END = "It went live as it was simulated, and nothing was lost or doubled."
+
 
 def demo(
+    folder_of_scenario: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Play this instead: a blueprint.yaml, and a commands.yaml with what happens to it.",
+            show_default="the factory line",
+        ),
+    ] = None,
     bootstrap: Annotated[
         str | None,
         typer.Option(
@@ -41,6 +55,9 @@ def demo(
         bool,
         typer.Option("--stay", help="Go on after the check, until Ctrl-C: the live page stays open, with a workshop at work."),
     ] = False,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1, max=3_600, help="How long the story of FOLDER takes; its clock goes so fast.")
+    ] = 20.0,
     timeout: Timeout = 150.0,
     as_json: Json = False,
 ) -> None:
@@ -48,23 +65,35 @@ def demo(
 
     Needs nothing but this package: broker and schema registry are started for the demo, on free ports of 127.0.0.1. Takes less
     than a minute. Ends with 1 if anything was lost, doubled or changed.
+
+    With FOLDER, a twin of your own or of examples/ is played live on one worker, and compared with a run here; its claims count.
     """
     if (bootstrap is None) != (registry is None):
         raise TwinError("bad-option", "--bootstrap and --registry belong together", remedy="give both or neither")
     from twin_app.cli.demo.performance import perform  # Kafka's clients take a while to import
+    from twin_app.cli.demo.scenario import read_scenario
 
+    scenario = None if folder_of_scenario is None else read_scenario(folder_of_scenario, seconds)
+    end = LINE_END if scenario is None else SCENARIO_END
     with _folder(keep) as folder, _ends_in_order(), _without_settings(), Teller(as_json) as teller:
         if stay:
-            _play_and_stay(folder, bootstrap, registry, teller, timeout, as_json)
+            _play_and_stay(folder, bootstrap, registry, teller, timeout, as_json, scenario, end)
             return
-        findings = connect.run_async(perform(folder, bootstrap, registry, teller, timeout))
-    _verdict(findings, teller, as_json)
+        findings = connect.run_async(perform(folder, bootstrap, registry, teller, timeout, None, scenario))
+    _verdict(findings, teller, as_json, end)
     if not all(finding.holds for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _play_and_stay(
-    folder: Path, bootstrap: str | None, registry: str | None, teller: Teller, timeout_s: float, as_json: bool
+    folder: Path,
+    bootstrap: str | None,
+    registry: str | None,
+    teller: Teller,
+    timeout_s: float,
+    as_json: bool,
+    scenario: Scenario | None,
+    end: str,
 ) -> None:
     """Tell the verdict, then go on until Ctrl-C, which is the proper end of it."""
     from twin_app.cli.demo.performance import perform
@@ -74,10 +103,10 @@ def _play_and_stay(
     def tell(findings: list[Any]) -> None:
         told.extend(findings)
         teller.leave_picture()
-        _verdict(findings, teller, as_json)
+        _verdict(findings, teller, as_json, end)
 
     try:
-        connect.run_async(perform(folder, bootstrap, registry, teller, timeout_s, tell))
+        connect.run_async(perform(folder, bootstrap, registry, teller, timeout_s, tell, scenario))
     except KeyboardInterrupt:
         if not told:
             raise
@@ -141,7 +170,7 @@ class Teller:
             self._live.update(Text("\n".join(pictures), style="bold"), refresh=True)
 
 
-def _verdict(findings: list[Any], teller: Teller, as_json: bool) -> None:
+def _verdict(findings: list[Any], teller: Teller, as_json: bool, end: str) -> None:
     whole = all(finding.holds for finding in findings)
     if as_json:
         checks = [{"claim": finding.claim, "holds": finding.holds, "detail": finding.detail} for finding in findings]
@@ -153,9 +182,7 @@ def _verdict(findings: list[Any], teller: Teller, as_json: bool) -> None:
         output.say(f"        {finding.detail}", style="dim")
     output.say()
     if whole:
-        output.say(
-            f"A worker died in the middle of it, and nothing was lost or doubled. ({teller.elapsed_s:.0f} s)", style="bold green"
-        )
+        output.say(f"{end} ({teller.elapsed_s:.0f} s)", style="bold green")
     else:
         output.say("THE CHECK FAILED: see above.", style="bold red")
 
