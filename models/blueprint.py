@@ -11,6 +11,7 @@ from models.check import problems
 from models.distributions import Distribution
 from models.flow import Attribute, Discipline, Flow
 from models.machines import Machine
+from models.questions import QUESTIONS_MAX, StandingQuestion
 from models.schedules import Schedule
 
 NAMES_MAX = 10_000
@@ -202,6 +203,7 @@ class Blueprint(Model):
     machines: dict[Name, Machine] = Field(default_factory=dict, max_length=NAMES_MAX)
     schedules: dict[Name, Schedule] = Field(default_factory=dict, max_length=NAMES_MAX)
     watch: Watch = Watch()
+    questions: dict[Name, StandingQuestion] = Field(default_factory=dict, max_length=QUESTIONS_MAX)
     statistics: Statistics = Statistics()
     limits: Limits = Limits()
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from models.check_questions import question_faults
 from models.distributions import kind_of, parameters_of
 from models.expressions import CONTAINER_FIELDS, LITERALS, RESOURCE_FIELDS, ROOTS, STORE_FIELDS, ExpressionError, parse
 from models.flow import RESERVED_TARGETS, Step
@@ -115,6 +116,8 @@ class _Checker:
             self.labels = {}
             yield from self._labels(("flows", name), flow)
             yield from self._steps(("flows", name), flow)
+        for fault in question_faults(blueprint, self.lost, self._nearest, lambda: self._attributes):
+            yield Problem(*fault)
 
     def _state(self, loc: Loc, state: Any) -> Iterator[Problem]:
         blocks = [((*loc, "entry"), state.entry), ((*loc, "exit"), state.exit)]
@@ -322,6 +325,20 @@ class _Checker:
     def _settable(self, loc: Loc, path: str) -> Iterator[Problem]:
         if path not in self._declared and self.lost.isdisjoint(path.split(".")):
             yield Problem(loc, "unknown-path", f"there is no parameter `{path}`", self._nearest(path, self._declared))
+
+    @cached_property
+    def _attributes(self) -> set[str]:
+        """The attributes that the blueprint itself gives to entities."""
+        found = {"due"}
+        for arrival in self.blueprint.arrivals.values():
+            found.update(arrival.attributes)
+            found.update(key for entry in arrival.trace or () for key in entry.attributes)
+        for step in every_step(self.blueprint.flows.values()):
+            if step.verb == "spawn":
+                found.update(step.body.attributes)
+            elif step.verb == "set":
+                found.update(path.removeprefix("entity.") for path in step.body if path.startswith("entity."))
+        return found
 
     @cached_property
     def _declared(self) -> Mapping[str, Any]:

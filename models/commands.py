@@ -101,7 +101,8 @@ class Register(BaseCommand):
     """Create a twin from its blueprint, or replace the blueprint of one that exists.
 
     Registering the blueprint that a twin already has changes nothing. A different one needs `replace`, and, when entities
-    are in progress, `discard_work` too: nothing in progress is dropped silently.
+    are in progress, `discard_work` too: nothing in progress is dropped silently. Where only its `questions` are others, all
+    work stays.
     """
 
     schedulable: ClassVar[bool] = False

@@ -346,6 +346,14 @@ class TwinReplaced(Model):
     commands_dropped: int
 
 
+class QuestionsChanged(Model):
+    """The twin has the blueprint that it had, with other standing questions. All that was in progress goes on."""
+
+    kind: ClassVar = "questions-changed"
+    blueprint_hash: str
+    questions: int
+
+
 class TwinRemoved(Model):
     """The twin is no more."""
 
@@ -400,6 +408,7 @@ OWNERS_KINDS: dict[str, type[Model]] = {
         TwinRegistered,
         TwinUnchanged,
         TwinReplaced,
+        QuestionsChanged,
         TwinRemoved,
         TwinQuarantined,
         CommandScheduled,

@@ -48,7 +48,7 @@ class Threshold(AvroBaseModel):
 
     quantity: str = Field(description="Path, for example resources.b.queue or containers.tank.level")
     level: float = Field(description="The level that is reached, from below or, for empty, from above")
-    why: str = Field(description="Where the level comes from: watch.bottleneck, queue_limit, empty or full")
+    why: str = Field(description="Where the level comes from: watch.bottleneck, queue_limit, empty, full or a question")
     probability: float = Field(description="Share of the replications that reach it within the horizon")
     probability_low: float = Field(description="Lower end of the Wilson interval of the probability")
     probability_high: float = Field(description="Upper end of it")
@@ -178,12 +178,44 @@ class Failure(AvroBaseModel):
         namespace = "twin.forecasts"
 
 
+class Case(AvroBaseModel):
+    """What a standing question asks about, and how likely it is: the one thing, or one of the entities."""
+
+    claim: str = Field(description="What may come about, in words")
+    entity: int | None = Field(None, description="Number of the entity that it is about, if it is about one")
+    probability: float = Field(description="Share of the replications that tell in which it comes about")
+    low: float = Field(description="Lower end of its Wilson interval")
+    high: float = Field(description="Upper end of it; what is not told counts as coming about")
+    beyond: bool = Field(False, description="Whether some of it lies beyond the horizon, and more replications would not tell")
+    sim_time: float | None = Field(None, description="When: the median, of a late entity that of its leaving; null: not known")
+    chance: str = Field(description="How likely, in words")
+    sentence: str = Field(description="All of it in words")
+
+    class Meta:
+        namespace = "twin.forecasts"
+
+
+class Answer(AvroBaseModel):
+    """The answer to a standing question of the blueprint, for the future without any scenario's commands."""
+
+    question: str = Field(description="Name of the question")
+    kind: str = Field(description="late, bottleneck or quantity")
+    above: float = Field(description="Probability above which somebody is to be told")
+    cases: list[Case] = Field(default_factory=list, description="The likeliest first; of `late`, a hundred entities at most")
+    unlisted: types.Int32 = Field(0, description="Further entities whose interval is not wholly below `above`")
+
+    class Meta:
+        namespace = "twin.forecasts"
+
+
 class ForecastRecord(AvroBaseModel):
     """One revision of one forecast. Provenance first, the answer after it."""
 
     id: str = Field(description="Twin, sequence number, trigger and revision; the key for de-duplication")
     twin: str = Field(description="Name of the twin; also the key of the record")
-    trigger: str = Field(description="What asked for it: change, command, api, schedule, takeover, local, past; offset or time")
+    trigger: str = Field(
+        description="What asked for it: change, command, api, schedule, question, takeover, local, past; offset or time"
+    )
     revision: types.Int32 = Field(description="From 1; each revision replaces those before it")
     final: bool = Field(description="Whether this is the last revision")
     source_topic: str | None = Field(None, description="Topic of the command that triggered it, if one did")
@@ -212,6 +244,7 @@ class ForecastRecord(AvroBaseModel):
     sentence: str = Field(description="The answer in words")
     baseline: Outlook | None = Field(None, description="What happens if nobody does anything; null with an error")
     scenarios: list[Scenario] = Field(default_factory=list, description="What happens if, side by side")
+    answers: list[Answer] = Field(default_factory=list, description="To the blueprint's standing questions")
     error: Failure | None = Field(None, description="Why there is no better answer; null if all went well")
 
     class Meta:

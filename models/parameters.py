@@ -11,12 +11,14 @@ Paths are relative to the twin:
     services.<name>.<parameter>                   number; for a constant: services.<name>.constant
     arrivals.<name>.<parameter>                   number, of the interarrival distribution
     machines.<name>.state                         text, one of the machine's states
+    questions.<name>.above                        number; also at_least, at_most where the question has one
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.distributions import parameters_of
+from models.questions import live_fields
 
 if TYPE_CHECKING:
     from models.blueprint import Blueprint
@@ -70,6 +72,9 @@ def declared(blueprint: "Blueprint") -> dict[str, Declared]:
             add(f"arrivals.{name}.{key}", "float", float(value), -1e12, 1e12)
     for name, machine in blueprint.machines.items():
         add(f"machines.{name}.state", "str", machine.initial)
+    for name, question in blueprint.questions.items():
+        for key, (value, low, high) in live_fields(question).items():
+            add(f"questions.{name}.{key}", "float", value, low, high)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from dataclasses_avroschema.pydantic import AvroBaseModel
 from pydantic import BaseModel
 
+from models.alerts import Alert
 from models.command_record import CommandRecord
 from models.commands import KINDS
 from models.deadletters import DeadLetter
@@ -197,6 +198,43 @@ FORECAST = Message(
     },
 )
 
+ALERT = Message(
+    name="Alert",
+    title="Alert",
+    summary="A standing question of a twin has become true, or is not true any more, with the forecast that it rests on. A "
+    "record without a value says that its key is over for ever.",
+    models=(Alert,),
+    avro=Alert,
+    default="avro",
+    examples={
+        "raised": {
+            "id": "Line_A/late_orders/17:0:1",
+            "twin": "Line_A",
+            "question": "late_orders",
+            "entity": 17,
+            "raised": True,
+            "reason": "forecast",
+            "sentence": "Entity 17 of make is late, due at 10:30: probability 62 % (55 to 69 %), around 10:41; "
+            "asked for above 30 %.",
+            "number": 1,
+            "life": 0,
+            "above": 0.3,
+            "probability": 0.62,
+            "low": 0.55,
+            "high": 0.69,
+            "expected_sim_time": 101.0,
+            "expected_event_time": "2026-11-22T10:41:00Z",
+            "forecast": "Line_A:1042:question-1795338000000:4",
+            "as_of_sim_time": 60.0,
+            "as_of_event_time": "2026-11-22T10:00:00Z",
+            "as_of_seq": 1042,
+            "replications": 200,
+            "deterministic": False,
+            "created_at": "2026-11-22T10:00:03Z",
+        }
+    },
+)
+
 TICK = Message(
     name="Tick",
     title="Tick",
@@ -229,6 +267,7 @@ CONTRACTS: tuple[Contract, ...] = (
     Contract("events", "send", "sendEvents", "Tell what happens in the twins.", (EVENT,)),
     Contract("vitals", "send", "sendVitals", "Tell how the twins and the system are doing.", (VITAL,)),
     Contract("forecasts", "send", "sendForecasts", "Tell what is going to happen in the twins.", (FORECAST,)),
+    Contract("alerts", "send", "sendAlerts", "Tell which standing questions have become true.", (ALERT,)),
     Contract("dead_letters", "send", "sendDeadLetters", "Tell which commands were rejected, and why.", (DEAD_LETTER,)),
     Contract("divergence", "send", "sendDivergence", "Tell how far the twins were from reality.", (DIVERGENCE,)),
     Contract("clock", "send", "sendTicks", "Write down the course of simulation time, for replay.", (TICK,)),

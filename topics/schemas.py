@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from dataclasses_avroschema.pydantic import AvroBaseModel
 
+from models.alerts import Alert
 from models.blueprint import Blueprint
 from models.command_record import CommandRecord
 from models.commands import command_json_schema
@@ -25,7 +26,7 @@ from models.vitals import Vital
 from topics.compatibility import Level, breaks
 from topics.confluent import full_name
 
-RECORDS: tuple[type[AvroBaseModel], ...] = (TwinEvent, CommandRecord, DeadLetter, Vital, ForecastRecord)
+RECORDS: tuple[type[AvroBaseModel], ...] = (TwinEvent, CommandRecord, DeadLetter, Vital, ForecastRecord, Alert)
 """The record classes whose schemas are contracts."""
 
 LEVEL: Level = "FULL_TRANSITIVE"

@@ -62,6 +62,7 @@ class TopicSpecs:
     events: TopicSpec
     vitals: TopicSpec
     forecasts: TopicSpec
+    alerts: TopicSpec
     dead_letters: TopicSpec
     divergence: TopicSpec
     registry_changelog: TopicSpec
@@ -75,6 +76,7 @@ class TopicSpecs:
             self.events,
             self.vitals,
             self.forecasts,
+            self.alerts,
             self.dead_letters,
             self.divergence,
             self.registry_changelog,
@@ -186,6 +188,15 @@ def _defaults(app: str, prefix: str, partitions: int) -> TopicSpecs:
             serializer="avro",
             retention_ms=30 * DAY_MS,
             record_bytes_max=4 * COMMAND_BYTES_MAX,
+        ),
+        alerts=TopicSpec(
+            role="alerts",
+            name=f"{prefix}sim-alerts",
+            key="twin/question, with /entity where it is about one",
+            description="Standing questions that have become true, or are not true any more: the latest of a key is its state.",
+            partitions=partitions,
+            serializer="avro",
+            cleanup="compact",
         ),
         dead_letters=TopicSpec(
             role="dead_letters",

@@ -99,6 +99,11 @@ class Settings(SecuritySettings):
     forecast_task_limit_s: float = Field(10.0, gt=0, le=3_600, description="a fork that takes longer is killed")
     forecast_memory_mb: int = Field(1024, ge=128, le=1 << 20, description="data of one process that runs forks")
 
+    question_interval_s: float = Field(
+        30.0,
+        ge=0,
+        description="a twin with standing questions is asked so often, unless nothing happens in it; 0: by other forecasts only",
+    )
     scorecard_interval_s: float = Field(60.0, ge=0, description="forecasts are held against what happened so often; 0: never")
     scorecard_window_h: float = Field(
         24.0, gt=0, le=8_760, description="after a start, forecasts of so many hours are judged again"

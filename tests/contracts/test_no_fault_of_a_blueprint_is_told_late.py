@@ -134,3 +134,56 @@ flows: {f: [{process: {resource: m, service: s}}, {loop: {times: 2, do: [{delay:
     assert [step.verb for step in every_step(built.flows.values())] == ["process", "loop", "delay"]
     with pytest.raises(ValueError, match="there is no flow `g`"):
         Blueprint(twin="T", arrivals={"a": Arrival(interarrival={"constant": 1.0}, flow="g")})  # type: ignore[arg-type]
+
+
+QUESTIONS = """\
+twin: T
+variables: {mode: bypass, stock: 1}
+resources: {mill: {}}
+arrivals: {orders: {interarrival: {constant: 1}, flow: make, attributes: {customer: 1, due: "now + 9"}}}
+flows: {make: [{process: {resource: mill, for: 1}}]}
+questions:
+  a: {bottleneck: mil, within: 9, above: 0.5}
+  b: {quantity: resources.mill.que, at_least: 1, within: 9, above: 0.5}
+  c: {quantity: variables.mode, at_least: 1, within: 9, above: 0.5}
+  d: {late: {where: {custommer: 2}}, above: 0.5}
+  e: {late: {where: {brought_by_a_command: 2}}, above: 0.5}
+  f: {bottleneck: anywhere, within: 9, above: 0.5}
+"""
+
+
+def test_what_a_question_asks_about_is_never_found_missing_by_a_forecast():
+    with pytest.raises(BlueprintError) as caught:
+        load_blueprint(QUESTIONS, source="t.yaml")
+    watch = "say it in `watch.bottleneck`"
+    assert [(fault.place, fault.code, fault.remedy) for fault in caught.value.errors] == [
+        ("t.yaml:7:7", "unknown-resource", "did you mean `mill`?"),
+        ("t.yaml:7:7", "no-watch", watch),
+        ("t.yaml:8:7", "unknown-quantity", "did you mean `resources.mill.queue`?"),
+        ("t.yaml:9:7", "unknown-quantity", "did you mean `variables.stock`?"),
+        ("t.yaml:10:22", "unknown-attribute", "did you mean `customer`?"),
+        ("t.yaml:12:7", "no-watch", watch),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        ("{late: {}, above: 30}", "less-than-equal"),
+        ("{late: {}, above: 0}", "greater-than-equal"),
+        ("{late: {}}", "missing-field"),
+        ("{late: {}, bottleneck: mill, within: 1, above: 0.5}", "one-question"),
+        ("{above: 0.5}", "one-question"),
+        ("{quantity: wip, within: 1, above: 0.5}", "one-level"),
+        ("{quantity: wip, at_least: 1, at_most: 0, within: 1, above: 0.5}", "one-level"),
+        ("{late: {}, at_least: 1, above: 0.5}", "one-level"),
+        ("{quantity: wip, at_least: 1, above: 0.5}", "no-window"),
+        ("{quantity: wip, at_least: 1, within: 0, above: 0.5}", "greater-than"),
+    ],
+)
+def test_a_question_that_nobody_can_answer_is_refused(question: str, code: str):
+    with pytest.raises(BlueprintError) as caught:
+        load_blueprint(f"twin: T\nquestions:\n  q: {question}\n", source="t.yaml")
+    [fault] = caught.value.errors
+    assert fault.code == code
+    assert fault.place.startswith("t.yaml:3:")

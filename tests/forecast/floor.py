@@ -29,6 +29,7 @@ class Floor:
         self.settings = settings
         self.records: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
+        self.alerts: list[dict[str, Any]] = []
         self._workers: list[Process] = []
         self._schemas: dict[int, Any] = {}
         self._producer: AIOKafkaProducer | None = None
@@ -49,6 +50,7 @@ class Floor:
         self._consumer = AIOKafkaConsumer(
             self.topic("sim-forecasts"),
             self.topic("sim-events"),
+            self.topic("sim-alerts"),
             bootstrap_servers=self.bootstrap,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
@@ -133,6 +135,10 @@ class Floor:
     async def event(self, wanted: Callable[[dict[str, Any]], bool], within_s: float = 30.0) -> dict[str, Any]:
         return await self._wait(self.events, wanted, within_s)
 
+    async def alert(self, wanted: Callable[[dict[str, Any]], bool], within_s: float = 30.0) -> dict[str, Any]:
+        """The first alert, or key that is over, that is wanted."""
+        return await self._wait(self.alerts, wanted, within_s)
+
     async def _wait(
         self, found: list[dict[str, Any]], wanted: Callable[[dict[str, Any]], bool], within_s: float
     ) -> dict[str, Any]:
@@ -149,6 +155,9 @@ class Floor:
         assert self._consumer is not None
         async with httpx.AsyncClient() as http:
             async for message in self._consumer:
+                if message.value is None:
+                    self.alerts.append({"over": message.key.decode()})
+                    continue
                 arrived = time.monotonic()
                 schema_id = int.from_bytes(message.value[1:5], "big")
                 if schema_id not in self._schemas:
@@ -158,4 +167,5 @@ class Floor:
 
                 record: Any = fastavro.schemaless_reader(io.BytesIO(message.value[5:]), self._schemas[schema_id])
                 record["arrived"] = arrived
-                (self.records if message.topic.endswith("sim-forecasts") else self.events).append(record)
+                into = {"sim-forecasts": self.records, "sim-alerts": self.alerts}
+                next((into[name] for name in into if message.topic.endswith(name)), self.events).append(record)

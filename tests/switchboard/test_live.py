@@ -304,6 +304,37 @@ def test_replacing_a_blueprint_does_not_reuse_event_ids_nor_lose_work_silently()
     assert LiveTwin.restore(live.snapshot()).state_hash() == live.state_hash()
 
 
+def test_asking_other_questions_changes_nothing_else():
+    """No work, no value, no version: a twin that is asked goes on as one that is not."""
+    asked, plain = LiveTwin.register(line()), LiveTwin.register(line())
+    document = orjson.loads(orjson.dumps(line().model_dump(mode="json", by_alias=True, exclude_defaults=True)))
+    question = {"quantity": "resources.b.queue", "at_least": 3, "within": 10, "above": 0.5}
+    for live in (asked, plain):
+        send(live, 1.0, set_b(2), 1)
+        send(live, 1.0, set_b(0, at=99), 2)
+        live.advance(20.0)
+        live.drain()
+    for number, questions in enumerate(({"q": question, "r": question}, {"q": question | {"above": 0.7}}), 3):
+        register = Register(twin=TWIN, blueprint=document | {"questions": questions}, replace=True)
+        asked.apply(register, effective=asked.now, source=source(number))
+        [event] = asked.drain()
+        assert (event.kind, event.payload["questions"], event.cause) == ("questions-changed", len(questions), source(number))
+        assert asked.board.value("questions.q.above") == questions["q"]["above"]
+        send(asked, 20.0, Set(twin=TWIN, path="questions.q.above", value=0.6), 10 + number)
+        assert asked.board.value("questions.q.above") == 0.6
+        asked.drain()
+    assert "questions.r.above" not in asked.board.parameters
+    assert refused(asked, Set(twin=TWIN, path="questions.q.above", value=1.0)).code == "out-of-bounds"
+    assert asked.board.mark("resources.b.capacity") == plain.board.mark("resources.b.capacity")
+    asked = LiveTwin.restore(asked.snapshot())
+    told = []
+    for live in (asked, plain):
+        live.advance(200.0)
+        told.append([(e.sim_time, e.kind, e.entity, e.payload) for e in live.drain()])
+    assert told[0] == told[1]
+    assert asked.board.value("questions.q.above") == 0.6
+
+
 def test_removing_does_not_lose_work_silently():
     live = LiveTwin.register(line())
     live.advance(20.0)

@@ -29,6 +29,7 @@ def test_names_are_not_mixed_up_by_prefix_and_choice():
         "plant-events",
         "eu.sim-vitals",
         "eu.sim-forecasts",
+        "eu.sim-alerts",
         "eu.twin-dead-letters",
         "eu.sim-divergence",
         "twin-registry-changelog",

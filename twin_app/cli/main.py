@@ -28,6 +28,7 @@ VERBS = {
         "forecast",
         "whatif",
         "scorecard",
+        "alerts",
         "topics",
         "broker",
         "worker",

@@ -81,7 +81,7 @@ async def _watch(
         await connect.within(settings, timeout_s, (client.seek_to_beginning if from_beginning else client.seek_to_end)(*tps))
         if follow and not as_json:
             output.note(f"watching {', '.join(topics)} on {settings.bootstrap_servers}; Ctrl-C ends")
-        async for batch in _batches(client, ends):
+        async for batch in batches(client, ends):
             await reader.resolve([record.value for record in batch])
             for record in batch:
                 shown_count += _show(record, specs, reader, wanted, as_json)
@@ -89,7 +89,7 @@ async def _watch(
                     return
 
 
-async def _batches(client: AIOKafkaConsumer, ends: dict[TopicPartition, int] | None) -> AsyncIterator[list[ConsumerRecord]]:
+async def batches(client: AIOKafkaConsumer, ends: dict[TopicPartition, int] | None) -> AsyncIterator[list[ConsumerRecord]]:
     """What is fetched, until every partition is past its offset in `ends`; for ever without."""
     open_ends = None if ends is None else {tp: end for tp, end in ends.items() if end >= 0}
     while open_ends is None or open_ends:

@@ -61,6 +61,7 @@ def _divergence(_: str, payload: Payload) -> str:
 _WORDS: dict[str, Callable[[str, Payload], str]] = {
     "twin-registered": lambda _, p: "the twin begins to live",
     "twin-replaced": lambda _, p: "the twin has a new blueprint",
+    "questions-changed": lambda _, p: f"the twin is asked other questions: {p.get('questions')} in all",
     "twin-unchanged": lambda _, p: "the twin already has this blueprint",
     "twin-removed": lambda _, p: "the twin is removed",
     "twin-quarantined": lambda _, p: f"the twin stands still: {p['message']}",

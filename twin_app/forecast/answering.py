@@ -75,6 +75,8 @@ class Revised:
     replications: int
     sentence: str
     error: str | None = None
+    told: dict[str, Any] | None = None
+    """The answers to standing questions, and what they rest on; None without any."""
 
 
 @dataclass

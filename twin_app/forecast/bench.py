@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from models.errors import TwinError
-from models.events import utc_from_us
+from models.events import us_from_utc, utc_from_us
 from models.forecasts import ForecastRecord
 from topics.confluent import ConfluentAvro
 from topics.specs import COMMAND_BYTES_MAX
@@ -140,6 +140,7 @@ class Bench:
         return {
             "body": body,
             **{name: record[name] for name in ("final", "precise", "deterministic", "replications", "sentence")},
+            "told": _told(question, record) if record["answers"] else None,
         }
 
     # -- inside
@@ -164,6 +165,17 @@ def encoder(schema_id: int) -> ConfluentAvro:
     made = ConfluentAvro(ForecastRecord, cast(Any, None), subject="known by its id")
     made.use_schema_id(schema_id)
     return made
+
+
+def _told(question: Question, record: dict[str, Any]) -> dict[str, Any]:
+    """The answers to standing questions, and what they rest on: plain data, for who tells others."""
+    names = ("id", "as_of_seq", "as_of_sim_time", "as_of_event_time", "deterministic", "replications", "answers")
+    told = {name: record[name] for name in names} | {"life": question.snapshot["earlier"]}
+    told["as_of_us"] = us_from_utc(told.pop("as_of_event_time"))
+    for answer in told["answers"]:
+        for case in answer["cases"]:
+            case["event_us"] = None if case["sim_time"] is None else us_from_utc(question.instant(case["sim_time"]))
+    return told
 
 
 def _matrix(parts: list[bytes], layout: Layout) -> Array:

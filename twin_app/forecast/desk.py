@@ -3,7 +3,9 @@
 Life of a request: waiting -> running (its twin's state is saved only then) -> its revisions are published -> done.
 - Of one twin at most one forecast waits that nobody asked for (by a command, or here); a newer change takes its place.
 - A newer change ends a running forecast of the same twin as soon as that has given its first answer.
-- Requests beyond the limit are dropped: those on a schedule first; one that somebody asked for is answered by an error.
+- One for a twin's standing questions waits beside that, and no change ends it: else a twin that never rests got no answer.
+- Requests beyond the limit are dropped: those on a schedule and for questions first; one that somebody asked for is answered by
+  an error.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from twin_app.forecast.question import Question
 from twin_app.forecast.revision import provenance
 from twin_app.switchboard.timescale import UNIT_S
 
-Reason = Literal["command", "api", "change", "takeover", "schedule"]
+Reason = Literal["command", "api", "change", "takeover", "schedule", "question"]
 ASKED_BY_SOMEBODY = ("command", "api")
 """Somebody waits for these: each is answered, first of all, or refused aloud."""
 
@@ -148,8 +150,10 @@ class Desk:
         """Take a request in, or drop it. Never blocks."""
         if request.reason in ("change", "takeover"):
             self._supersede(request.twin)
-        key = (request.twin, request.trigger if request.reason in ASKED_BY_SOMEBODY else "")
+        key = _place(request)
         earlier = self._waiting.get(key)
+        if request.reason == "question" and (earlier is not None or self._is_asked(request.twin)):
+            return
         if request.reason == "schedule" and (earlier is not None or request.twin in self._running):
             return
         if earlier is not None:
@@ -163,7 +167,7 @@ class Desk:
 
     def withdraw(self, request: Request) -> None:
         """Who asked is not there any more."""
-        key = (request.twin, request.trigger)
+        key = _place(request)
         if self._waiting.get(key) is request:
             del self._waiting[key]
         for entry in self._running.get(request.twin, ()):
@@ -183,15 +187,19 @@ class Desk:
     def _make_room(self, request: Request) -> bool:
         """Whether there is a place for it; a request on a schedule, or the oldest that no command asked for, goes instead."""
         self.dropped += 1
-        order = ("schedule", "takeover", "change")
+        order = ("schedule", "question", "takeover", "change")
         for reason in order[: order.index(request.reason) + 1] if request.reason in order else order:
             victim = next((key for key, waiting in self._waiting.items() if waiting.reason == reason), None)
-            if victim is not None and request.reason != "schedule":
+            if victim is not None and request.reason not in ("schedule", "question"):
                 del self._waiting[victim]
                 return True
         if request.reason in ASKED_BY_SOMEBODY:
             self._refuse(request)
         return False
+
+    def _is_asked(self, twin: str) -> bool:
+        """Whether the standing questions of a twin are being answered."""
+        return any(entry.request.reason == "question" for entry in self._running.get(twin, ()))
 
     def _refuse(self, request: Request) -> None:
         if len(self._refusals) >= self.limits.waiting_max:
@@ -203,6 +211,8 @@ class Desk:
 
     def _supersede(self, twin: str) -> None:
         for entry in self._running.get(twin, ()):
+            if entry.request.reason == "question":
+                continue
             entry.superseded = True
             if entry.answered:
                 entry.task.cancel()
@@ -311,6 +321,13 @@ class Desk:
             "error": failure,
         }
         await self._publish(request, Revised(self._encode(record), True, False, False, 0, record["sentence"], error.code))
+
+
+def _place(request: Request) -> tuple[str, str]:
+    """Where it waits: of a twin, each that somebody asked for, one for its questions, and one for all else."""
+    if request.reason in ASKED_BY_SOMEBODY:
+        return request.twin, request.trigger
+    return request.twin, "question" if request.reason == "question" else ""
 
 
 def _first_values(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[str, Any]:

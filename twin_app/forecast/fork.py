@@ -9,6 +9,8 @@ from typing import Any
 
 from models.blueprint import Blueprint, Watch
 from models.commands import Patch, Set
+from models.questions import StandingQuestion
+from twin_app.forecast.gauges import gauge
 from twin_app.kernel import Twin
 from twin_app.kernel.entity import Entity
 from twin_app.kernel.resource import Resource
@@ -16,6 +18,11 @@ from twin_app.kernel.stock import Stock
 from twin_app.switchboard import LiveTwin
 
 EMPTY, FULL = "empty", "full"
+
+
+def because(question: str) -> str:
+    """Where the level of a standing question comes from."""
+    return f"questions.{question}"
 
 
 class Crossing:
@@ -31,10 +38,12 @@ class Crossing:
         level: float,
         why: str,
         observed: Resource | Stock | None = None,
+        *,
+        falling: bool = False,
     ) -> None:
-        """`observed`: whose changes call `look`; without it somebody else does."""
+        """`observed`: whose changes call `look`; without it somebody else does. `falling`: the level is reached from above."""
         self._twin, self._measure = twin, measure
-        self._beyond = float.__le__ if why == EMPTY else float.__ge__
+        self._beyond = float.__le__ if falling else float.__ge__
         self.quantity, self.level, self.why = quantity, float(level), why
         self.at = inf
         if observed is not None:
@@ -53,6 +62,8 @@ class Fork(Twin):
 
     def _build(self, blueprint: Blueprint, events: bool) -> None:
         self.crossings: list[Crossing] = []
+        self.looks: dict[float, list[Crossing]] = {}
+        """Whose `look` is to be called at which simulation times, since nobody reports a change."""
         self._forming: dict[str, Crossing] = {}
         super()._build(blueprint, events)
         self.newest = 0
@@ -73,9 +84,33 @@ class Fork(Twin):
                 self.crossings.append(Crossing(self, quantity, measure, resource.queue_limit, "queue_limit", resource))
         for quantity, stock in self.stocks().items():
             measure = partial(getattr, stock, "level")
-            self.crossings.append(Crossing(self, quantity, measure, 0.0, EMPTY, stock))
+            self.crossings.append(Crossing(self, quantity, measure, 0.0, EMPTY, stock, falling=True))
             self.crossings.append(Crossing(self, quantity, measure, stock.capacity, FULL, stock))
         for crossing in self.crossings:
+            crossing.look()
+        for name, question in self.blueprint.questions.items():
+            if question.quantity is not None:
+                self._ask(name, question, question.quantity)
+
+    def _ask(self, name: str, question: StandingQuestion, quantity: str) -> None:
+        """Note when a quantity first comes to the level of a standing question."""
+        falling = question.at_most is not None
+        level = self.parameter_board.read(f"questions.{name}.{'at_most' if falling else 'at_least'}")
+        observed: Resource | Stock | None = self.stocks().get(quantity)
+        gauged = None
+        if quantity.endswith(".queue"):
+            observed = self.resources[quantity.split(".")[1]]
+            measure: Callable[[], float] = observed.queue.__len__
+        elif observed is not None:
+            measure = partial(getattr, observed, "level")
+        else:
+            gauged = gauge(self, quantity, question.within or 0.0)
+            measure = gauged.measure
+        crossing = Crossing(self, quantity, measure, level, because(name), observed, falling=falling)
+        self.crossings.append(crossing)
+        for time in gauged.looks if gauged is not None else ():
+            self.looks.setdefault(time, []).append(crossing)
+        if gauged is None or gauged.at_once:
             crossing.look()
 
     def stocks(self) -> dict[str, Stock]:

@@ -10,6 +10,7 @@ from typing import Any
 from models.forecasts import DUE
 from twin_app.forecast.fork import Fork
 from twin_app.forecast.question import Question
+from twin_app.forecast.standing import Asked, asked_of
 from twin_app.kernel.entity import Entity
 from twin_app.kernel.twin import OUTCOMES
 
@@ -46,6 +47,7 @@ class Layout:
     entities_total: int
     present: list[str]
     now: dict[str, float]
+    asked: list[Asked]
 
     @classmethod
     def of(cls, question: Question, fork: Fork) -> Layout:
@@ -73,6 +75,7 @@ class Layout:
             entities_total=fork.wip,
             present=fork.present_bottlenecks(),
             now=now,
+            asked=asked_of(fork, [entity.id for entity in followed], dues),
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -149,6 +149,22 @@ def _totals(rows: Rows) -> list[dict[str, Any]]:
     return found
 
 
+class Lateness(NamedTuple):
+    """By the number of the followed entity: in how many replications it is late, and in how many that is not told."""
+
+    late: list[int]
+    untold: list[int]
+
+
+def lateness(rows: Rows, most: int | None = None) -> Lateness:
+    """Late is who has not finished by its due time; not told where it is still here at the end, and due after that."""
+    left_at, outcome = rows.part("left_at")[:, :most], rows.part("outcome")[:, :most]
+    dues = np.array([np.inf if due is None else due for due in rows.layout.dues[:most]])
+    in_time = ((outcome == OUTCOME_CODES["finished"]) & (left_at <= dues)).sum(axis=0)
+    untold = ((outcome == STILL_HERE) & (dues > rows.question.end)).sum(axis=0)
+    return Lateness((len(left_at) - untold - in_time).tolist(), untold.tolist())
+
+
 def _entities(rows: Rows, baseline: Rows | None, most: int | None) -> list[dict[str, Any]]:
     layout = rows.layout
     numbers = layout.entities[:most]
@@ -158,9 +174,7 @@ def _entities(rows: Rows, baseline: Rows | None, most: int | None) -> list[dict[
     n = len(left_at)
     times = [_or_none(quantile) for quantile in quantiles(left_at, OUTER)]
     finished = outcome == OUTCOME_CODES["finished"]
-    dues = np.array([np.inf if due is None else due for due in layout.dues[:most]])
-    in_time = (finished & (left_at <= dues)).sum(axis=0).tolist()
-    untold = ((outcome == STILL_HERE) & (dues > rows.question.end)).sum(axis=0).tolist()
+    told = lateness(rows, most)
     shifts = [None] * len(numbers) if baseline is None else _or_none(_shifts(left_at, baseline, most))
     shares = finished.mean(axis=0).tolist()
     found: list[dict[str, Any]] = []
@@ -179,8 +193,7 @@ def _entities(rows: Rows, baseline: Rows | None, most: int | None) -> list[dict[
             "shift": shifts[column],
         }
         if due is not None:
-            unknown = untold[column]
-            late = n - unknown - in_time[column]
+            unknown, late = told.untold[column], told.late[column]
             fields["late"] = late / (n - unknown) if n > unknown else None
             fields["late_low"] = rows.proportion(late, n).low
             fields["late_high"] = rows.proportion(late + unknown, n).high

@@ -87,7 +87,8 @@ def replicate(
     entries_end = twin.executed + entries_max
     columns: list[list[float]] = []
     before, finished = live.now, finished_before
-    for until in layout.grid:
+    grid = frozenset(layout.grid)
+    for until in sorted(grid.union(at for at in twin.looks if at <= question.end)) if twin.looks else layout.grid:
         while not live.advance(until, budget=min(SLICE_ENTRIES, entries_end - twin.executed)):
             live.drain()
             if twin.executed >= entries_end:
@@ -95,6 +96,10 @@ def replicate(
             if not wanted():
                 raise Cancelled
         live.drain()
+        for crossing in twin.looks.get(until, ()):
+            crossing.look()
+        if until not in grid:
+            continue
         column = [float(twin.wip), (twin.outcomes["finished"] - finished) / (until - before)]
         for meter in watched:
             column += meter.read()

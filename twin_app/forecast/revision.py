@@ -13,6 +13,7 @@ from twin_app.forecast.estimates import Array, coverage, mean_interval, wilson
 from twin_app.forecast.layout import Layout
 from twin_app.forecast.outlook import Rows, differences, outlook
 from twin_app.forecast.question import Question
+from twin_app.forecast.replies import answers, decided
 from twin_app.forecast.sentence import sentence
 
 PROPORTION_HALF_WIDTH = 0.05
@@ -83,7 +84,8 @@ def revise(
                 contrast = contrast | {"event_time": baseline.instant(contrast["sim_time"])}
             scenario["first_difference"] = contrast
         scenarios.append(scenario)
-    sharp = all(precise(rows) for rows in all_rows if len(rows.matrix))
+    told = answers(baseline)
+    sharp = all(precise(rows) for rows in all_rows if len(rows.matrix)) and (baseline.exact or all(map(decided, told)))
     return {
         **provenance(question),
         **asking,
@@ -95,6 +97,7 @@ def revise(
         "sentence": main["sentence"],
         "baseline": main,
         "scenarios": scenarios,
+        "answers": told,
         "error": None,
     }
 

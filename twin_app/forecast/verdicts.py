@@ -22,7 +22,7 @@ COVERAGE_MIN = 0.5
 TOLERANCE = 1e-9
 """Relative: sums of the same numbers in another order."""
 
-HARMLESS = frozenset({"forecast-requested", "twin-unchanged", "command-scheduled", "command-rejected"})
+HARMLESS = frozenset({"forecast-requested", "twin-unchanged", "questions-changed", "command-scheduled", "command-rejected"})
 """Answers to later commands that leave the twin as it is, for the time being."""
 UNTOLD = frozenset({"entity-preempted", "resource-down", "entity-interrupted"})
 """After these the events alone do not say how many wait."""

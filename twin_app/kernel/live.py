@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import ValidationError
 
 from models.errors import Rejected
+from models.questions import StandingQuestion, live_fields
 from twin_app.kernel.emission import Value
 from twin_app.kernel.resource import Resource
 from twin_app.kernel.sampling import Sampler
@@ -169,6 +170,28 @@ class MachineOwner:
 
     def put_back(self, fields: Fields) -> None:
         self._states[self._name] = fields["state"]
+
+
+class QuestionOwner:
+    """The probability and the level of a standing question. Nothing in the twin depends on them: forecasts ask."""
+
+    def __init__(self, question: StandingQuestion) -> None:
+        self._fields: Fields = {field: value for field, (value, _, _) in live_fields(question).items()}
+
+    def read(self, field: str) -> Value:
+        return self._fields[field]
+
+    def check(self, fields: Fields) -> None:
+        return None
+
+    def take(self, fields: Fields, plan: None) -> None:
+        self._fields.update(fields)
+
+    def follow(self, fields: Fields, seq: int | None) -> None:
+        return None
+
+    def put_back(self, fields: Fields) -> None:
+        self._fields.update(fields)
 
 
 class SamplerOwner:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from models.blueprint import CAPACITY_MAX
+from models.blueprint import CAPACITY_MAX, Blueprint
 from models.errors import Rejected
 from models.parameters import Declared, declared
 from models.sharing import shared
@@ -15,6 +15,7 @@ from twin_app.kernel.live import (
     Fields,
     MachineOwner,
     Owner,
+    QuestionOwner,
     ResourceOwner,
     SamplerOwner,
     StoreOwner,
@@ -136,6 +137,12 @@ class ParameterBoard:
             self._owners[prefix].put_back(fields)
 
 
+def ask_anew(twin: "Twin", blueprint: Blueprint) -> None:
+    """Give a twin a blueprint that differs in its questions alone. What is in progress, and all other values, stay."""
+    twin.blueprint = blueprint
+    twin.parameter_board = ParameterBoard(twin)
+
+
 def _owners(twin: "Twin") -> dict[str, Owner]:
     """Owners by the part of the path before the last dot."""
     owners: dict[str, Owner] = {"variables": VariablesOwner(twin)}
@@ -155,4 +162,6 @@ def _owners(twin: "Twin") -> dict[str, Owner]:
             owners[f"arrivals.{name}"] = SamplerOwner(arrival.interarrival, arrival.interarrival_changed)
     for name in twin.machine_states:
         owners[f"machines.{name}"] = MachineOwner(twin, name)
+    for name, question in twin.blueprint.questions.items():
+        owners[f"questions.{name}"] = QuestionOwner(question)
     return owners

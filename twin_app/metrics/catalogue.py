@@ -117,6 +117,9 @@ FORECASTS_WAITING = Metric("twin_forecasts_waiting", "gauge", "Requests for fore
 FORECASTS_DROPPED = Metric("twin_forecasts_dropped_total", "counter", "Requests dropped since too many waited.")
 FORECAST_PROCESSES = Metric("twin_forecast_processes", "gauge", "Processes that run forks of the twins.")
 
+ALERTS_RAISED = Metric("twin_alerts_raised", "gauge", "Standing questions that are true now, of the twins that are here.")
+ALERTS = Metric("twin_alerts_total", "counter", "Standing questions that became true, or were not true any more.")
+
 TWIN_LAG_SECONDS = Metric(
     "twin_lag_seconds", "gauge", "As twin_simulation_lag_seconds, for one twin. Only of as many twins as are shown.", ("twin",)
 )

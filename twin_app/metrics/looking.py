@@ -76,6 +76,8 @@ def standing_families(standing: Standing) -> Families:
         families.add(c.FORECASTS_WAITING, forecasting.waiting)
         families.add(c.FORECASTS_DROPPED, forecasting.dropped)
         families.add(c.FORECAST_PROCESSES, forecasting.processes)
+        families.add(c.ALERTS_RAISED, forecasting.alerting.raised)
+        families.add(c.ALERTS, forecasting.alerting.sent)
     return families
 
 

@@ -151,7 +151,7 @@ class Reception:
         if cell is None:
             cell = self._cells[command.twin] = Cell(command.twin)
         elif cell.live is not None:
-            self._telling.forget(cell.live)
+            self._telling.forget(cell.live.board)
         epoch_ms = min(record.timestamp_ms, target_us // 1000)
         cell.live = LiveTwin.register(
             blueprint, epoch_ms=epoch_ms, source=self._source(record), seq=cell.seq, command_id=command.id
@@ -184,7 +184,7 @@ class Reception:
         """Let the command take effect: the twin has come to its moment."""
         live = cell.live
         assert live is not None
-        before = live.twin.blueprint
+        before, board = live.twin.blueprint, live.board
         try:
             changes = live.apply(command, effective=effective, source=self._source(record), timestamp=sent)
         except ModelError as error:
@@ -192,7 +192,7 @@ class Reception:
         else:
             self._accept(cell, command, record, changes)
         if live.twin.blueprint is not before or live.removed:
-            self._telling.forget(live)
+            self._telling.forget(board)
         self._changed(cell)
         if live.removed:
             cell.live = None

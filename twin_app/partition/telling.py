@@ -12,12 +12,13 @@ from twin_app.partition.cycle import REGISTRY_TABLE, ConfigRecord, HostSettings,
 from twin_app.partition.measures import measures
 from twin_app.partition.outbox import Outbox
 from twin_app.switchboard import LiveTwin
+from twin_app.switchboard.board import Board
 from twin_app.switchboard.rows import row_bytes, row_of
 
 MEASURED_MAX = 1_000
 """Twins of a partition that are measured in one interval; others have their turn in a later one."""
 
-_ALL_PATHS = frozenset({"twin-registered", "twin-replaced"})
+_ALL_PATHS = frozenset({"twin-registered", "twin-replaced", "questions-changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,11 @@ class Telling:
             add(write(event, partition, timestamp_ms))
         return not self._unwritten
 
-    def forget(self, live: LiveTwin) -> None:
+    def forget(self, board: Board) -> None:
         """These paths exist no more: their rows of the registry go too."""
         if not self._muted:
-            for path in live.board.parameters:
-                self._changed[_row_key(live.twin.blueprint.twin, path)] = None
+            for path in board.parameters:
+                self._changed[_row_key(board.blueprint.twin, path)] = None
 
     def reject(self, record: ConfigRecord, reason: Rejected) -> None:
         if not self._muted:

@@ -13,13 +13,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from models.commands import Advance, Forecast, Patch, Remove, duration_s
+from models.blueprint import Blueprint
+from models.commands import Advance, Forecast, Patch, Register, Remove, duration_s
 from models.errors import TwinError
 from models.forecasts import ForecastRecord
 from topics.confluent import ConfluentAvro
@@ -37,10 +39,12 @@ from twin_app.forecast import (
     Revised,
     State,
 )
+from twin_app.forecast.standing import reach
 from twin_app.partition import Accepted, Cycle, PartitionHost
 from twin_app.partition.cell import Cell
 from twin_app.settings import Settings
 from twin_app.streaming import driver as drivers
+from twin_app.streaming.alerting import Alerting
 from twin_app.streaming.connections import connection, largest_message, side_consumer
 from twin_app.streaming.driver import PartitionDriver
 from twin_app.streaming.enquiries import Enquiries, Found
@@ -80,6 +84,9 @@ class Forecasting:
         self.observe: Callable[[Request, Revised], None] | None = None
         """Told of every revision before it is sent."""
         self._feed = Feed()
+        self.alerting = Alerting(settings, registry)
+        self._asking: dict[int, dict[str, _Look]] = {}
+        """By partition, the twins that have standing questions."""
         self._scoring = Scoring(settings, registry, lambda: list(self._drivers))
         self.enquiries = Enquiries(self._feed, self._avro, self._find, lambda: self._desk, self._on_enquiry, self._scoring.card)
 
@@ -103,6 +110,7 @@ class Forecasting:
     async def prepare(self) -> None:
         """Register the schema; then start the processes beside everything else. Raises TwinError `incompatible-schema`."""
         await self._avro.prepare()
+        await self.alerting.prepare()
         self._tasks.append(asyncio.create_task(self._start(), name="forecasts-start"))
 
     async def _start(self) -> None:
@@ -132,6 +140,9 @@ class Forecasting:
         if self._settings.forecast_every:
             every_s = duration_s(self._settings.forecast_every)
             self._tasks.append(asyncio.create_task(self._as_time_passes(every_s), name="forecasts-as-time-passes"))
+        self._tasks.append(asyncio.create_task(self._alert(producer), name="alerts"))
+        if self._settings.question_interval_s:
+            self._tasks.append(asyncio.create_task(self._on_questions(), name="standing-questions"))
         if self._settings.scorecard_interval_s:
             self._tasks.append(asyncio.create_task(self._score(producer), name="scorecards"))
 
@@ -140,6 +151,14 @@ class Forecasting:
         try:
             await _until_it_works(client.start, self._settings.bootstrap_servers)
             await self._scoring.run(client, producer)
+        finally:
+            await client.stop()
+
+    async def _alert(self, producer: AIOKafkaProducer) -> None:
+        client = side_consumer(self._settings)
+        try:
+            await _until_it_works(client.start, self._settings.bootstrap_servers)
+            await self.alerting.run(client, producer)
         finally:
             await client.stop()
 
@@ -157,7 +176,9 @@ class Forecasting:
     # -- what the partitions tell
     def opened(self, driver: PartitionDriver) -> None:
         self._drivers[driver.partition] = driver
+        self.alerting.opened(driver)
         if isinstance(driver.host, PartitionHost):
+            self._note_questions(driver, driver.host.cells)
             self._note_inputs(driver.host.unanswered)
             recent = [accepted for accepted in driver.host.unanswered if _age_s(accepted.timestamp_ms) < FRESH_S]
             driver.host.unanswered.clear()
@@ -166,10 +187,13 @@ class Forecasting:
     def committed(self, driver: PartitionDriver, cycle: Cycle) -> None:
         if cycle.accepted:
             self._note_inputs(cycle.accepted)
+            self._note_questions(driver, [one.twin for one in cycle.accepted if isinstance(one.command, Register | Remove)])
             self._ask_all(driver, cycle.accepted, "change")
 
     def closed(self, driver: PartitionDriver) -> None:
         self._drivers.pop(driver.partition, None)
+        self._asking.pop(driver.partition, None)
+        self.alerting.closed(driver.partition)
         if isinstance(driver.host, PartitionHost):
             for twin in driver.host.cells:
                 self._feed.forget(twin)
@@ -184,6 +208,17 @@ class Forecasting:
                 self._input_ms.pop(one.twin, None)
             else:
                 self._input_ms[one.twin] = one.timestamp_ms
+
+    def _note_questions(self, driver: PartitionDriver, twins: Iterable[str]) -> None:
+        """Which of these twins have standing questions now."""
+        assert isinstance(driver.host, PartitionHost)
+        asking = self._asking.setdefault(driver.partition, {})
+        for twin in twins:
+            cell = driver.host.cells.get(twin)
+            if cell is None or cell.live is None or not cell.live.twin.blueprint.questions:
+                asking.pop(twin, None)
+            else:
+                asking[twin] = _Look()
 
     # -- asking
     def _ask_all(self, driver: PartitionDriver, accepted: Iterable[Accepted], reason: Reason) -> None:
@@ -290,6 +325,26 @@ class Forecasting:
                     self._ask(self._request(driver, twin, "schedule", mark, self._own_horizon()))
                 reached[twin] = number
 
+    async def _on_questions(self) -> None:
+        """Twins with standing questions, each so often, unless nothing has happened in them since these were answered."""
+        while True:
+            await asyncio.sleep(min(LOOK_S, self._settings.question_interval_s))
+            mark, now = time.time_ns() // 1_000_000, time.monotonic()
+            for driver in list(self._drivers.values()):
+                if not isinstance(driver.host, PartitionHost) or driver.state is not drivers.State.LIVE:
+                    continue
+                for twin, look in list(self._asking.get(driver.partition, {}).items()):
+                    cell = driver.host.cells.get(twin)
+                    if now < look.next_s or cell is None or cell.live is None or not cell.running or look.answered == cell.seq:
+                        continue
+                    look.next_s = now + self._settings.question_interval_s
+                    horizon = self._questions_horizon(cell.live.twin.blueprint)
+                    self._ask(self._request(driver, twin, "question", mark, horizon))
+
+    def _questions_horizon(self, blueprint: Blueprint) -> Callable[[float], float]:
+        own = self._own_horizon()
+        return lambda unit_s: reach(blueprint, own(unit_s))
+
     async def _running(self) -> AsyncIterator[tuple[PartitionDriver, str, Cell]]:
         """All twins that are live here, with a turn for the event loop in between."""
         looked = 0
@@ -320,6 +375,23 @@ class Forecasting:
             await self._producer.send_and_wait(self._topic, body, key=request.twin.encode(), partition=request.partition)
         except KafkaError as error:
             log.warning("forecast-not-sent", twin=request.twin, trigger=request.trigger, error=str(error))
+            return
+        if revised.told is not None and (revised.final or revised.deterministic):
+            await self._judge(request, revised.told)
+
+    async def _judge(self, request: Request, told: dict[str, Any]) -> None:
+        """Tell what the answers to standing questions change; what cannot be told is asked again."""
+        look = self._asking.get(request.partition, {}).get(request.twin)
+        if await self.alerting.judge(request.partition, request.twin, told) and look is not None:
+            look.answered = told["as_of_seq"]
+
+
+@dataclass
+class _Look:
+    """When a twin's standing questions are asked next (monotonic), and the event of the state that answered them last."""
+
+    next_s: float = 0.0
+    answered: int = -1
 
 
 def _caused(request: Request, topic: str, accepted: Accepted) -> Request:

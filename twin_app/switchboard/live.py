@@ -24,6 +24,7 @@ from models.errors import CheckpointError, Rejected
 from models.events import EventRecord
 from models.nearest import did_you_mean
 from twin_app.kernel import Twin
+from twin_app.kernel.parameters import ask_anew
 from twin_app.switchboard.answers import Answer, acknowledgement, events_of
 from twin_app.switchboard.board import Board, Change, Source
 from twin_app.switchboard.casting import bounded
@@ -146,6 +147,11 @@ class LiveTwin:
     def seq(self) -> int:
         """The last event sequence number used."""
         return self._earlier + self.twin.seq
+
+    @property
+    def earlier(self) -> int:
+        """Sequence numbers that earlier twins of this name used: another life, another number."""
+        return self._earlier
 
     @property
     def wip(self) -> int:
@@ -364,6 +370,11 @@ class LiveTwin:
             raise Rejected(
                 "twin-exists", f"{blueprint.twin} exists, with another blueprint", remedy="to replace it, send replace: true"
             )
+        if blueprint_hash(blueprint, questions=False) == blueprint_hash(self.twin.blueprint, questions=False):
+            self._ask_anew(blueprint)
+            payload = {"blueprint_hash": digest, "questions": len(blueprint.questions)}
+            self._note("questions-changed", payload, source, extra)
+            return
         dropped = self._give_up_work(command.discard_work)
         successor = Twin(blueprint, events=self._with_events)
         now_ms = self.scale.event_time_us(self.now) // 1_000
@@ -373,6 +384,13 @@ class LiveTwin:
         board.succeed(self.board, 0.0, source)
         self.board = board
         self._note("twin-replaced", {"blueprint_hash": digest, **dropped}, source, extra)
+
+    def _ask_anew(self, blueprint: Blueprint) -> None:
+        """Only the questions are others: nobody's work depends on them, and all of it stays."""
+        ask_anew(self.twin, blueprint)
+        board = Board(blueprint, self.twin.parameter_board.read)
+        board.restore({path: mark for path, mark in self.board.snapshot().items() if path in board.parameters})
+        self.board = board
 
     # -- events
     def _note(self, kind: str, payload: dict[str, Any], source: Source | None, extra: dict[str, Any]) -> None:

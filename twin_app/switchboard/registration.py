@@ -69,9 +69,13 @@ def require_own_steps(command: Register) -> None:
         raise Rejected("unknown-own-step", shown[:MESSAGE_CHARS_MAX], path="flows") from error
 
 
-def blueprint_hash(blueprint: Blueprint) -> str:
-    """Hex digest of a blueprint's meaning: its order of names counts, its layout and spelled-out defaults do not."""
-    plain = blueprint.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+def blueprint_hash(blueprint: Blueprint, *, questions: bool = True) -> str:
+    """Hex digest of a blueprint's meaning: its order of names counts, its layout and spelled-out defaults do not.
+
+    Without its `questions`: of all that the model itself depends on.
+    """
+    exclude = None if questions else {"questions"}
+    plain = blueprint.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=exclude)
     return hashlib.sha256(orjson.dumps(plain)).hexdigest()[:32]
 
 
