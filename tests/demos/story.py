@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from twin_app.local import Run, read_blueprint, simulate
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@cache
+@lru_cache(maxsize=1)  # more of them in memory cost more, by the garbage collector, than they save
 def played(name: str, *, without: tuple[str, ...] = (), seed: int | None = None) -> Run:
     """The story `name`, without the commands of these ids. No command of it is refused."""
     folder = EXAMPLES / name
