@@ -25,6 +25,7 @@ VERBS = {
         "run",
         "explain",
         "experiment",
+        "fit",
         "forecast",
         "whatif",
         "scorecard",

@@ -30,10 +30,13 @@ def check_picture(path: Path) -> None:
 
 
 @contextmanager
-def picture(path: Path, rows: int) -> Iterator[list[Any]]:
-    """So many axes to draw on; the file is written at the end. Raises TwinError `no-plots`, `unwritable-file`."""
+def picture(path: Path, rows: int, *, shared: bool = True) -> Iterator[list[Any]]:
+    """So many axes to draw on, with one range if it is `shared`; the file is written at the end.
+
+    Raises TwinError `no-plots`, `unwritable-file`.
+    """
     pyplot = plotting()
-    figure, axes = pyplot.subplots(rows, 1, sharex=True, figsize=(9, 1.5 + 1.8 * rows), squeeze=False)
+    figure, axes = pyplot.subplots(rows, 1, sharex=shared, figsize=(9, 1.5 + 1.8 * rows), squeeze=False)
     try:
         yield list(axes[:, 0])
         figure.tight_layout()
