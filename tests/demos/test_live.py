@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -21,12 +24,26 @@ MILL = EXAMPLES / "rolling-mill"
 @pytest.mark.broker
 @pytest.mark.slow
 def test_a_story_on_a_broker_never_differs_from_the_simulated_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "twin_app.cli", "demo", str(MILL), "--seconds", "5", "--json", "--keep", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
-    lines = [orjson.loads(line) for line in done.stdout.splitlines()]
-    verdict = lines[-1]["verdict"]
-    assert verdict["ok"], (verdict, done.stderr)
-    assert done.returncode == 0
+    # With --stay, which is the same and then goes on: the twin is on the page until Ctrl-C.
+    options = ["--seconds", "5", "--stay", "--json", "--keep", str(tmp_path)]
+    command = [sys.executable, "-m", "twin_app.cli", "demo", str(MILL), *options]
+    with (tmp_path / "stderr").open("wb") as stderr:
+        demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        assert demo.stdout is not None
+        lines: list[dict[str, Any]] = []
+        for line in demo.stdout:
+            lines.append(orjson.loads(line))
+            if "the twin goes on" in lines[-1].get("said", ""):
+                break
+        page = re.search(r"http://[^#]+", lines[-1].get("said", ""))
+        assert page is not None, (lines[-1:], (tmp_path / "stderr").read_text())
+        twins = httpx.get(f"{page[0].rstrip('/')}/api/twins").json()
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(30) == 0
+        demo.stdout.close()
+    assert "HotStrip" in str(twins)
+    verdict = next(line["verdict"] for line in lines if "verdict" in line)
+    assert verdict["ok"], verdict
     assert len(verdict["checks"]) == 5 + 4
     said = [line["said"] for line in lines if "said" in line]
     assert "the mill runs faster: variables.exit_speed set from 9 to 13" in said

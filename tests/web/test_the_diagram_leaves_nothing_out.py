@@ -31,7 +31,12 @@ flows:
   by_command:
     - process: {resource: a, for: 1}
 """
-TEXTS = [SHOP, WORKSHOP, NESTED, (ROOT / "examples" / "line.yaml").read_text()]
+TEXTS = [
+    SHOP,
+    WORKSHOP,
+    NESTED,
+    *(path.read_text() for path in sorted((ROOT / "examples").rglob("*.yaml")) if path.name != "commands.yaml"),
+]
 
 
 def drawn(text: str) -> Diagram:
