@@ -52,6 +52,9 @@ flows:
   refill:
     - put: {container: tank, amount: 5, patience: 5}
 watch: {bottleneck: {queue: 5, for: 2}}
+questions:
+  stock_out: {quantity: stores.shelf.level, at_most: 0, within: 60, above: 0.5}
+  late: {late: {}, above: 0.3}
 """
 
 

@@ -84,6 +84,14 @@ async def test_a_question_is_answered_side_by_side_with_where_it_comes_from(plan
         assert "90 %" in str(await page.locator("#chart").get_attribute("aria-label"))
 
 
+async def test_standing_questions_are_shown_with_their_answers(plant: Plant) -> None:
+    async with open_page(f"{plant.urls[0]}/#Shop") as page:
+        await expect(page.locator("#questions p").first).to_contain_text(
+            "stock_out (above 50 %?) stores.shelf.level comes to 0 or less"
+        )
+        await expect(page.locator("#questions p").last).to_contain_text("Nobody whom it asks about is in progress.")
+
+
 async def test_the_past_is_never_taken_for_the_present(plant: Plant) -> None:
     slow(lambda: len(plant.get(f"/api/twins/{LINE}/past")["frames"]) > 5, "measurements")
     async with open_page(f"{plant.urls[0]}/#{LINE}") as page:

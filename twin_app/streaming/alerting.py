@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 import structlog
@@ -32,6 +33,8 @@ FETCH_RECORDS_MAX = 500
 FETCH_WAIT_MS = 200
 SWEEP_S = 30.0
 """Between two looks at whether what is raised is over; more often where questions are asked more often."""
+TURN_LIMIT_S = 10.0
+"""For what one forecast or one look makes: who waits for a topic that cannot be read holds up no forecast for longer."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +42,9 @@ log = structlog.get_logger(__name__)
 class Alerting:
     """The alerts of a worker's partitions. Lives in its event loop."""
 
-    def __init__(self, settings: Settings, registry: SchemaRegistry) -> None:
+    def __init__(self, settings: Settings, registry: SchemaRegistry, asks: Callable[[int], bool]) -> None:
+        """`asks`: whether a twin of the partition has questions."""
+        self._asks = asks
         self._topic = settings.topics.alerts.name
         self._avro = ConfluentAvro(Alert, registry, topic=self._topic)
         self._reader = ConfluentReader(registry, Alert, raw_bytes_max=settings.record_bytes_max)
@@ -52,6 +57,7 @@ class Alerting:
         self._drivers: dict[int, PartitionDriver] = {}
         self._alerts: dict[int, Alerts] = {}
         self._positions: dict[int, int] = {}
+        self._swept: dict[int, float] = {}
         self.sent = 0
         """Changes told since the worker was started."""
         self.unreadable = 0
@@ -75,11 +81,10 @@ class Alerting:
         """For ever: read what was told of new partitions, and take back what is over. Both clients are started."""
         self._client, self._producer = client, producer
         self._ready.set()
-        swept: dict[int, float] = {}
         while True:
             for partition in list(self._drivers):
-                if partition not in self._alerts or time.monotonic() - swept.get(partition, 0.0) >= self._interval_s:
-                    swept[partition] = time.monotonic()
+                if time.monotonic() - self._swept.get(partition, -inf) >= self._interval_s:
+                    self._swept[partition] = time.monotonic()
                     await self._safely(partition, self._sweep)
             await asyncio.sleep(min(1.0, self._interval_s))
 
@@ -92,6 +97,7 @@ class Alerting:
         self._drivers.pop(partition, None)
         self._alerts.pop(partition, None)
         self._positions.pop(partition, None)
+        self._swept.pop(partition, None)
 
     # -- telling
     async def judge(self, partition: int, twin: str, told: Mapping[str, Any]) -> bool:
@@ -100,17 +106,17 @@ class Alerting:
         def found(alerts: Alerts, present: Callable[[str], Present | None]) -> list[dict[str, Any]]:
             return alerts.judge(twin, told, present(twin), time.time_ns() // 1000)
 
-        await self._ready.wait()
         return await self._safely(partition, lambda p: self._tell(p, found))
 
     async def _sweep(self, partition: int) -> None:
-        if self._alerts.get(partition) or partition not in self._alerts:
+        if self._asks(partition) or self._alerts.get(partition) or partition not in self._alerts:
             await self._catch_up(partition)
         await self._tell(partition, lambda alerts, present: [])
         async with self._settled(partition) as present:
-            gone = self._alerts[partition].forgettable(present) if present is not None else []
+            gone = self._known(partition).forgettable(present) if present is not None else []
         for key in gone:
-            self._alerts[partition].forget(key, await self._send(partition, key, None))
+            offset = await self._send(partition, key, None)
+            self._known(partition).forget(key, offset)
 
     async def _tell(
         self, partition: int, judged: Callable[[Alerts, Callable[[str], Present | None]], list[dict[str, Any]]]
@@ -125,14 +131,19 @@ class Alerting:
             for change in await self._found(partition, find):
                 key = Key(change["twin"], change["question"], change["entity"])
                 offset = await self._send(partition, key, self._avro.encode({**_DEFAULTS, **change}))
-                self._alerts[partition].read(change, offset)
+                self._known(partition).read(change, offset)
                 self.sent += 1
 
     async def _found(
         self, partition: int, find: Callable[[Alerts, Callable[[str], Present | None]], list[dict[str, Any]]]
     ) -> list[dict[str, Any]]:
         async with self._settled(partition) as present:
-            return [] if present is None else find(self._alerts[partition], present)
+            return [] if present is None else find(self._known(partition), present)
+
+    def _known(self, partition: int) -> Alerts:
+        if partition not in self._alerts:
+            raise _Elsewhere
+        return self._alerts[partition]
 
     async def _send(self, partition: int, key: Key, body: bytes | None) -> int:
         assert self._producer is not None
@@ -145,12 +156,14 @@ class Alerting:
     async def _safely(self, partition: int, work: Callable[[int], Any]) -> bool:
         """Do it when it is its turn; what goes wrong is said, and tried again with the next forecast."""
         try:
-            async with self._turn:
+            async with asyncio.timeout(TURN_LIMIT_S), self._turn:
+                await self._ready.wait()
                 if partition in self._drivers:
                     await work(partition)
                     return True
-        except (KafkaError, TwinError) as error:
-            log.warning("alerts-wait", partition=partition, error=str(error), goes_on="the next forecast tries again")
+        except (KafkaError, TwinError, TimeoutError) as error:
+            why = str(error) or f"it took more than {TURN_LIMIT_S:g} s"
+            log.warning("alerts-wait", partition=partition, error=why, goes_on="the next forecast tries again")
         except _Elsewhere:
             pass
         return False
@@ -162,7 +175,7 @@ class Alerting:
         if driver is None:
             raise _Elsewhere
         async with driver.settled:
-            if self._drivers.get(partition) is not driver or partition not in self._alerts:
+            if self._drivers.get(partition) is not driver:
                 raise _Elsewhere
             host = driver.host
             if driver.state is not drivers.State.LIVE or not isinstance(host, PartitionHost):

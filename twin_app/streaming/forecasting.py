@@ -84,7 +84,7 @@ class Forecasting:
         self.observe: Callable[[Request, Revised], None] | None = None
         """Told of every revision before it is sent."""
         self._feed = Feed()
-        self.alerting = Alerting(settings, registry)
+        self.alerting = Alerting(settings, registry, lambda partition: bool(self._asking.get(partition)))
         self._asking: dict[int, dict[str, _Look]] = {}
         """By partition, the twins that have standing questions."""
         self._scoring = Scoring(settings, registry, lambda: list(self._drivers))

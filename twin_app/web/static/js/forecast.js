@@ -17,7 +17,7 @@ export class Forecast {
     this.twin = twin;
     this.record = this.answer = this.picked = null;
     $("sentence").textContent = "No forecast yet.";
-    for (const id of ["provenance", "comparison", "keys", "bottlenecks", "quantity"]) $(id).replaceChildren();
+    for (const id of ["provenance", "comparison", "keys", "bottlenecks", "questions", "quantity"]) $(id).replaceChildren();
     this.plot?.destroy();
     this.plot = null;
     this.options = "";
@@ -34,6 +34,7 @@ export class Forecast {
     if ($("sentence").textContent !== record.baseline.sentence) $("sentence").textContent = record.baseline.sentence;
     $("provenance").textContent = provenance(record);
     this.drawBottlenecks(record);
+    this.drawQuestions(record);
     this.draw();
   }
 
@@ -83,6 +84,12 @@ export class Forecast {
   drawBottlenecks(record) {
     $("bottlenecks").replaceChildren(...record.baseline.bottlenecks.slice(0, 4).map((b) => el("p", {},
       el("b", {}, b.resource), b.present ? " is a bottleneck now" : ` becomes a bottleneck: ${record.deterministic ? "certain" : `${percent(b.probability)} (${percent(b.probability_low)} to ${percent(b.probability_high)})`}${b.sim_time !== null ? `, about ${simTime(b.sim_time, record.time_unit)}` : ""}`)));
+  }
+
+  // Standing questions, each with the likeliest that it asks about.
+  drawQuestions(record) {
+    $("questions").replaceChildren(...(record.answers ?? []).slice(0, 20).map((answer) => el("p", {},
+      el("b", {}, answer.question), ` (above ${percent(answer.above)}?) ${answer.cases[0]?.sentence ?? "Nobody whom it asks about is in progress."}`)));
   }
 
   draw() {
