@@ -17,7 +17,7 @@ from models.commands import Command, Set
 
 AvroScalar = bool | int | float | str | None
 
-_MAPS = ("changes", "attributes", "payload", "queues", "levels", "steps")
+_MAPS = ("changes", "attributes", "payload", "queues", "levels", "steps", "moves")
 
 
 class CommandRecord(AvroBaseModel):
@@ -43,6 +43,8 @@ class CommandRecord(AvroBaseModel):
     blueprint: str | None = Field(default=None, description="register: the blueprint as JSON text")
     replace: bool | None = Field(default=None, description="register: replace a different blueprint")
     discard_work: bool | None = Field(default=None, description="register, remove: give up the entities in progress")
+    keep_work: bool | None = Field(default=None, description="register: go on with the entities in progress")
+    moves: dict[str, str] | None = Field(default=None, description="register: where those go whose step is not there any more")
     more: str | None = Field(default=None, description="JSON text of an object with every field that has no place above")
 
     class Meta:

@@ -30,6 +30,7 @@ ITEMS_MAX = 10_000
 QUEUE_MAX = 1_000_000
 LEVEL_MAX = 1e15
 VERSION_MAX = 2**53
+MOVES_MAX = 1_000
 
 _DURATION = re.compile(r"^\s*(\d{1,12}(?:\.\d{1,9})?)\s*(ms|s|sec|min|m|h|d)\s*$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
@@ -101,8 +102,12 @@ class Register(BaseCommand):
     """Create a twin from its blueprint, or replace the blueprint of one that exists.
 
     Registering the blueprint that a twin already has changes nothing. A different one needs `replace`, and, when entities
-    are in progress, `discard_work` too: nothing in progress is dropped silently. Where only its `questions` are others, all
-    work stays.
+    are in progress, `keep_work` or `discard_work` too: nothing in progress is dropped silently. Where only its `questions` are
+    others, all work stays.
+
+    With `keep_work` the twin goes on where it is, under the new blueprint. `moves` says where those go whose step is not in it:
+    `{"make.b": "make.pack"}` (`flow.label` or `flow.number`), `{"make": "build"}` for a flow that has another name now,
+    `{"machines.door.ajar": "machines.door.open"}`.
     """
 
     schedulable: ClassVar[bool] = False
@@ -111,6 +116,18 @@ class Register(BaseCommand):
     blueprint: dict[str, JsonValue]
     replace: bool = False
     discard_work: bool = False
+    keep_work: bool = False
+    moves: Annotated[dict[Path, Path], Field(max_length=MOVES_MAX)] = {}
+
+    @model_validator(mode="after")
+    def _kept_or_not(self) -> Register:
+        if self.keep_work and self.discard_work:
+            raise ValueError("the work is either kept or discarded: give keep_work or discard_work")
+        if self.keep_work and not self.replace:
+            raise ValueError("keep_work goes with replace: true")
+        if self.moves and not self.keep_work:
+            raise ValueError("moves go with keep_work: true")
+        return self
 
 
 class Set(BaseCommand):

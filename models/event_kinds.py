@@ -237,7 +237,7 @@ class DivergenceMeasured(Model):
 
 
 class EntityMoved(Model):
-    """It was seen at the step `to`, and is there now; `origin` is where it was."""
+    """It was seen at the step `to`, or a new blueprint begins it there, and it is there now; `origin` is where it was."""
 
     kind: ClassVar = "entity-moved"
     origin: str
@@ -354,6 +354,21 @@ class QuestionsChanged(Model):
     questions: int
 
 
+class TwinMigrated(Model):
+    """The twin has a new blueprint, and goes on with its work. Of the entities in progress some were moved to another step (each
+    has its `entity-moved`), the others kept all that they had. Of the paths some kept their live value, some took the newly
+    declared one; some are new, some are gone."""
+
+    kind: ClassVar = "twin-migrated"
+    blueprint_hash: str
+    entities_kept: int
+    entities_moved: int
+    parameters_kept: int
+    parameters_taken: int
+    parameters_new: int
+    parameters_gone: int
+
+
 class TwinRemoved(Model):
     """The twin is no more."""
 
@@ -409,6 +424,7 @@ OWNERS_KINDS: dict[str, type[Model]] = {
         TwinUnchanged,
         TwinReplaced,
         QuestionsChanged,
+        TwinMigrated,
         TwinRemoved,
         TwinQuarantined,
         CommandScheduled,

@@ -32,6 +32,7 @@ REJECTIONS: dict[str, str] = {
     "bad-blueprint": "the blueprint has faults; the reason lists them",
     "unknown-own-step": "the blueprint calls an own Python step that is not installed on the worker, or cannot be loaded",
     "work-in-progress": "entities or scheduled commands would be lost, and `discard_work` is not set",
+    "work-does-not-fit": "the new blueprint has no place for some of the work in progress; the reason lists what, and what to do",
     "not-event-mode": "only a twin in event mode can be moved forward by a command",
     "schedule-full": "too many commands wait for their time",
     "unknown-entity": "the twin never had an entity of that number",

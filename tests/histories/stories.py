@@ -268,7 +268,36 @@ def _observations(log: Log) -> None:
     log.write("Plant_B", {"kind": "observe", "levels": {"shelf": 0}}, 20.0)
 
 
+def _migrations(log: Log) -> None:
+    """Two twins go on under new blueprints: with a step in front, other disciplines, moves, a flow of another name."""
+    log.write("Line_A", {"kind": "register", "blueprint": machines()}, 0.0)
+    log.write("Plant_B", {"kind": "register", "blueprint": stocks()}, 0.0)
+    log.write("Line_A", {"path": "resources.a.capacity", "value": 2}, 4.0)
+    log.write("Line_A", {"path": "resources.a.capacity", "value": 3, "at": 20.0}, 5.0)
+    line = machines()
+    line["flows"]["make"].insert(0, {"emit": {"kind": "order-seen"}})
+    line["flows"]["make"][6] = {"finish": {"delay": 0.5}}
+    line["flows"]["lost"] = line["flows"].pop("give_up")
+    line["flows"]["make"][1]["process"] |= {"on_renege": "lost", "on_balk": "lost"}
+    line["resources"]["a"]["discipline"] = "priority"
+    line["resources"]["b"]["capacity"] = 2
+    del line["resources"]["c"]["maintenance"]
+    line["variables"]["shift"] = 1
+    line["schedules"] = {"nights": {"every": 6, "steps": [{"at": 1, "set": {"variables.shift": 2}}]}}
+    moves = {"make.finish": "make.finish", "give_up": "lost"}
+    again = {"kind": "register", "replace": True, "keep_work": True}
+    log.write("Line_A", {**again, "blueprint": line | {"time": {"unit": "hours"}}}, 9.0)
+    log.write("Line_A", {**again, "blueprint": line, "moves": moves, "id": "second"}, 12.3)
+    plant = stocks()
+    plant["time"]["factor"] = 0.1
+    plant["containers"]["tank"]["capacity"] = 30
+    plant["stores"]["shelf"]["discipline"] = "lifo"
+    log.write("Plant_B", {**again, "blueprint": plant}, 14.0)
+    log.write("Line_A", {**again, "blueprint": machines(), "moves": {"lost": "give_up"}}, 18.0)
+
+
 STORIES = {
+    "migrations": (_migrations, 26.0),
     "observations": (_observations, 26.0),
     "line": (_line, 30.0),
     "stocks": (_stocks, 90.0),

@@ -62,6 +62,9 @@ _WORDS: dict[str, Callable[[str, Payload], str]] = {
     "twin-registered": lambda _, p: "the twin begins to live",
     "twin-replaced": lambda _, p: "the twin has a new blueprint",
     "questions-changed": lambda _, p: f"the twin is asked other questions: {p.get('questions')} in all",
+    "twin-migrated": lambda _, p: (
+        f"the twin goes on under a new blueprint: {p['entities_kept']:,} kept, {p['entities_moved']:,} moved"
+    ),
     "twin-unchanged": lambda _, p: "the twin already has this blueprint",
     "twin-removed": lambda _, p: "the twin is removed",
     "twin-quarantined": lambda _, p: f"the twin stands still: {p['message']}",

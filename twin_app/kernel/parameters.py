@@ -1,6 +1,6 @@
 """The live parameters of a running twin: read, and changed all together or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,28 @@ class ParameterBoard:
             if (spec.low is not None and value < spec.low) or (high is not None and value > high):
                 raise Rejected("out-of-bounds", f"`{path}` lies in {spec.low:g}..{high:g}, not {value!r}", path=path, value=value)
         return value
+
+    def unfit(self, values: Mapping[str, Value], checked: Collection[str]) -> list[Rejected]:
+        """Why these values cannot stand in this twin: each of the paths to be `checked` by itself, and all of one owner together
+        (but for levels: a stock may hold more than a capacity that was lowered)."""
+        faults: list[Rejected] = []
+        grouped: dict[str, Fields] = {}
+        for path, value in values.items():
+            _, prefix, field = self._slots[path]
+            try:
+                kept = self._cast(path, value) if path in checked else value
+            except Rejected as rejected:
+                faults.append(rejected)
+                continue
+            if not path.startswith("containers."):
+                grouped.setdefault(prefix, {})[field] = kept
+        for prefix, fields in grouped.items():
+            if any(f"{prefix}.{field}" in checked for field in fields):
+                try:
+                    self._plan(self._owners[prefix], prefix, fields)
+                except Rejected as rejected:
+                    faults.append(rejected)
+        return faults
 
     # -- as data
     def restore(self, data: dict[str, Value]) -> None:

@@ -39,6 +39,14 @@ class Schedule(Entry):
         at = (self.model.every or 0.0) * self.cycle + steps[self.position].at
         self.twin.calendar.schedule(self, at, URGENT)
 
+    def begin(self) -> None:
+        """Begin in the middle of the twin's life: the first step that is not before now is next."""
+        every, now = self.model.every, self.twin.now
+        self.cycle = int(now // every) if every is not None else 0
+        since = now - (every or 0.0) * self.cycle
+        self.position = sum(step.at < since for step in self.model.steps or [])
+        self.plan()
+
     def due(self) -> dict[str, Value]:
         """What is set now; the next step is planned."""
         assert self.model.steps is not None
@@ -78,6 +86,12 @@ class ShiftSchedule(Schedule):
         """At time 0 what holds then is set."""
         self.cycle = int(self._start_s // 1)
         self.twin.calendar.schedule(self, 0.0, URGENT)
+
+    def begin(self) -> None:
+        """What holds now is set."""
+        now = self.twin.now
+        self.cycle = int((self._start_s + now * self._unit_s) // 1)
+        self.twin.calendar.schedule(self, now, URGENT)
 
     def due(self) -> dict[str, Value]:
         held = self._roster.holds(self.cycle)

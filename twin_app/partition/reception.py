@@ -184,15 +184,15 @@ class Reception:
         """Let the command take effect: the twin has come to its moment."""
         live = cell.live
         assert live is not None
-        before, board = live.twin.blueprint, live.board
+        before = live.board
         try:
             changes = live.apply(command, effective=effective, source=self._source(record), timestamp=sent)
         except ModelError as error:
             cell.stop(error)
         else:
             self._accept(cell, command, record, changes)
-        if live.twin.blueprint is not before or live.removed:
-            self._telling.forget(board)
+        if live.board is not before or live.removed:
+            self._telling.forget(before)
         self._changed(cell)
         if live.removed:
             cell.live = None

@@ -18,7 +18,7 @@ from twin_app.switchboard.rows import row_bytes, row_of
 MEASURED_MAX = 1_000
 """Twins of a partition that are measured in one interval; others have their turn in a later one."""
 
-_ALL_PATHS = frozenset({"twin-registered", "twin-replaced", "questions-changed"})
+_ALL_PATHS = frozenset({"twin-registered", "twin-replaced", "twin-migrated", "questions-changed"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ is the number of times it was set: by a command, or by a `set` step of the model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -133,6 +133,15 @@ class Board:
         for path in self.parameters:
             if path in earlier.parameters:
                 self._marks[path] = Mark(earlier.mark(path).version + 1, now, source)
+
+    def go_on(self, earlier: Board, taken: Iterable[str], now: float, source: Source | None) -> None:
+        """Take over from the board of a blueprint whose work goes on: what kept its value keeps its mark, what was `taken` anew
+        has one more version."""
+        for path in self.parameters:
+            if path in earlier.parameters and (mark := earlier.mark(path)) is not UNCHANGED:
+                self._marks[path] = mark
+        for path in taken:
+            self._marks[path] = Mark(earlier.mark(path).version + 1, now, source)
 
     def snapshot(self) -> dict[str, list[Any]]:
         """The marks as plain data."""

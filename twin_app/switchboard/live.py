@@ -25,6 +25,7 @@ from models.events import EventRecord
 from models.nearest import did_you_mean
 from twin_app.kernel import Twin
 from twin_app.kernel.parameters import ask_anew
+from twin_app.kernel.migration import Migration
 from twin_app.switchboard.answers import Answer, acknowledgement, events_of
 from twin_app.switchboard.board import Board, Change, Source
 from twin_app.switchboard.casting import bounded
@@ -356,7 +357,7 @@ class LiveTwin:
             raise Rejected(
                 "work-in-progress",
                 f"{entities:,} entities are in progress and {commands:,} commands wait for their time",
-                remedy="wait until the twin is empty, or send discard_work: true",
+                remedy="wait until the twin is empty, or send discard_work: true (with a new blueprint: or keep_work: true)",
             )
         return {"entities_dropped": entities, "commands_dropped": commands}
 
@@ -375,6 +376,9 @@ class LiveTwin:
             payload = {"blueprint_hash": digest, "questions": len(blueprint.questions)}
             self._note("questions-changed", payload, source, extra)
             return
+        if command.keep_work:
+            self._migrate(blueprint, command.moves, source, extra)
+            return
         dropped = self._give_up_work(command.discard_work)
         successor = Twin(blueprint, events=self._with_events)
         now_ms = self.scale.event_time_us(self.now) // 1_000
@@ -391,6 +395,16 @@ class LiveTwin:
         board = Board(blueprint, self.twin.parameter_board.read)
         board.restore({path: mark for path, mark in self.board.snapshot().items() if path in board.parameters})
         self.board = board
+
+    def _migrate(self, blueprint: Blueprint, moves: Mapping[str, str], source: Source | None, extra: dict[str, Any]) -> None:
+        """Go on under another blueprint. Raises Rejected with nothing changed."""
+        migration = Migration(self.twin, blueprint, moves)
+        successor = migration.carry_out({"blueprint_hash": blueprint_hash(blueprint)})
+        board = Board(blueprint, successor.parameter_board.read)
+        board.go_on(self.board, migration.report.taken, self.now, source)
+        self.scale = self.scale.paced(scale_of(blueprint, 0).unit_ms, self.now)
+        self.twin, self.board, self._signals = successor, board, None
+        self._collect(Answer(source, extra))
 
     # -- events
     def _note(self, kind: str, payload: dict[str, Any], source: Source | None, extra: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ events' time, so that an event's time sent back as `at` means the same simulatio
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from math import floor
+from math import ceil, floor
 from typing import NamedTuple
 
 from models.errors import Rejected
@@ -30,6 +30,15 @@ class TimeScale(NamedTuple):
     def of(cls, unit: str, factor: float, epoch_ms: int) -> TimeScale:
         """The line for a blueprint's time unit and factor."""
         return cls(epoch_ms, 1_000.0 * UNIT_S[unit] * factor)
+
+    def paced(self, unit_ms: float, now: float) -> TimeScale:
+        """The line that leaves this one at simulation time `now`, with `unit_ms` wall ms per time unit from then on.
+
+        Its epoch is a whole millisecond: the calendar may skip part of one, and never goes back.
+        """
+        if unit_ms == self.unit_ms:
+            return self
+        return TimeScale(ceil(self.epoch_ms + now * (self.unit_ms - unit_ms)), unit_ms)
 
     def sim_time(self, instant: float | datetime) -> float:
         """Simulation time at an instant (ms since 1970 UTC, or an aware datetime)."""

@@ -80,7 +80,7 @@ function showFacts() {
 function showEvent(event) {
   if (!frozen) diagram.hear(event);
   controls.hear(event, state?.time_unit);
-  if (event.kind === "twin-replaced") getJson(twinPath(twin, "/diagram")).then((drawn) => diagram.show(drawn), () => {});
+  if (event.kind === "twin-replaced" || event.kind === "twin-migrated") getJson(twinPath(twin, "/diagram")).then((drawn) => diagram.show(drawn), () => {});
   const quiet = QUIET_KINDS.test(event.kind);
   if (quiet && !$("events-all").checked) return;
   $("events").prepend(el("li", { class: quiet ? null : "loud" }, el("time", {}, simTime(event.sim_time, state?.time_unit ?? "minutes")), el("span", {}, describe(event))));
