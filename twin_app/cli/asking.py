@@ -103,13 +103,23 @@ async def ahead_of_blueprint(
 async def ahead_of_past(settings: Settings, command: Forecast, begin: str, timeout_s: float) -> AsyncIterator[dict[str, Any]]:
     """The forecast of a live twin as it would have been made at an instant (or tick) of its past; the worker is not asked.
 
-    The twin is told again from the retained logs up to then. Raises TwinError: `no-past` when it was not there.
+    Raises TwinError: `no-past` when it was not there.
+    """
+    live = await past_of(settings, command.twin, begin, timeout_s)
+    async for record in _ahead(live, command, "past-0"):
+        yield record
+
+
+async def past_of(settings: Settings, twin: str, begin: str, timeout_s: float) -> LiveTwin:
+    """A twin as it was at an instant (or tick) of its past, told again from the retained logs.
+
+    Raises TwinError: `no-past` when it was not there.
     """
     from twin_app.cli.telling import Telling
     from twin_app.partition.timeline import sim_time_at
     from twin_app.replay.stretch import Bound
 
-    bound, twin = Bound.parse(begin), command.twin
+    bound = Bound.parse(begin)
     telling = Telling(settings, timeout_s)
     await telling.prepare()
     for partition in sorted(telling.partitions, key=lambda p: p != _home(twin, telling.partitions)):
@@ -119,9 +129,7 @@ async def ahead_of_past(settings: Settings, command: Forecast, begin: str, timeo
         live = LiveTwin.restore(snapshot)
         if bound.wall_us is not None and live.twin.blueprint.time.mode == "wall":
             _run_to(live, sim_time_at(live.scale, bound.wall_us))
-        async for record in _ahead(live, command, "past-0"):
-            yield record
-        return
+        return live
     raise TwinError("no-past", f"{twin} was not running at {bound}", place=twin, remedy="see its first events with `twin replay`")
 
 

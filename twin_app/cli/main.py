@@ -34,6 +34,7 @@ VERBS = {
         "broker",
         "worker",
         "send",
+        "migrate",
         "feed",
         "watch",
         "paths",

@@ -66,7 +66,7 @@ def send(
     else:
         text, name = str(text), "--json"
     outgoing = [_raw(text, name, key)] if raw else _checked(text, name, key, replace)
-    refused = connect.run_async(_send(settings, outgoing, wait, timeout, as_json))
+    refused = connect.run_async(deliver(settings, outgoing, wait, timeout, as_json))
     if refused:
         raise typer.Exit(ExitCode.WRONG_INPUT)
 
@@ -100,7 +100,7 @@ def _about(command: Any) -> str:
     return str(command.twin)
 
 
-async def _send(settings: Settings, outgoing: list[Outgoing], wait: bool, timeout_s: float, as_json: bool) -> int:
+async def deliver(settings: Settings, outgoing: list[Outgoing], wait: bool, timeout_s: float, as_json: bool) -> int:
     """Send everything; the number of commands that were refused, as far as they were waited for."""
     topic = settings.topics.config.name
     await connect.partitions_of(settings, timeout_s, topic)
