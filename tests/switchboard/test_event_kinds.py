@@ -10,7 +10,7 @@ from tests.histories.history import FOLDER, History
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = EVENT_KINDS | OWNERS_KINDS
-ELSEWHERE = {"entity-moved", "entity-refused", "schedule-refused", "forecast-requested", "twin-unchanged"}
+ELSEWHERE = {"entity-moved", "entity-refused", "schedule-refused", "forecast-requested", "questions-changed", "twin-unchanged"}
 """Told in no recorded history; each has a test of its own, which is looked for below."""
 
 

@@ -24,8 +24,8 @@ from models.errors import CheckpointError, Rejected
 from models.events import EventRecord
 from models.nearest import did_you_mean
 from twin_app.kernel import Twin
-from twin_app.kernel.parameters import ask_anew
 from twin_app.kernel.migration import Migration
+from twin_app.kernel.parameters import ask_anew
 from twin_app.switchboard.answers import Answer, acknowledgement, events_of
 from twin_app.switchboard.board import Board, Change, Source
 from twin_app.switchboard.casting import bounded
