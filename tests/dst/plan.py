@@ -157,7 +157,8 @@ def _scripted(chance: random.Random, time_s: float, number: int) -> dict[str, An
 
 
 def _any(chance: random.Random, twin: str) -> dict[str, Any] | bytes | None:
-    register = {"kind": "register", "blueprint": blueprint(chance, twin), "replace": True, "discard_work": True}
+    register = {"kind": "register", "blueprint": blueprint(chance, twin), "replace": True}
+    kept = {**register, "keep_work": True, "blueprint": _with_a_step(register["blueprint"])}
     choices: list[dict[str, Any] | bytes | None] = [
         {"kind": "set", "path": "resources.b.capacity", "value": chance.randint(0, 4)},
         {"path_id": f"{twin}.resources.a.current_cap", "value": chance.randint(0, 4)},
@@ -172,10 +173,18 @@ def _any(chance: random.Random, twin: str) -> dict[str, Any] | bytes | None:
         b"{}",
         None,
         {"kind": "remove", "discard_work": True},
-        register,
+        {**register, "discard_work": True},
+        {**register, "keep_work": True},
+        kept,
     ]
-    weights = [4, 4, 2, 1, 3, 2, 3, 1, 4, 1, 1, 1, 1, 1]
+    weights = [4, 4, 2, 1, 3, 2, 3, 1, 4, 1, 1, 1, 1, 1, 1, 1]
     return chance.choices(choices, weights)[0]
+
+
+def _with_a_step(document: dict[str, Any]) -> dict[str, Any]:
+    """The line with a step between the machines. Who stands there has no place in the line without it."""
+    turn, mill = document["flows"]["make"]
+    return {**document, "flows": {"make": [turn, {"cool": {"delay": 0.5}}, mill]}}
 
 
 def _blows(chance: random.Random, plan: Plan) -> None:
