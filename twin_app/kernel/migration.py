@@ -110,7 +110,10 @@ class Migration:
         self._read_moves(moves or {})
         self._ranks = self._places_in_lines()
         self._moving: dict[int, tuple[str, str]] = {}
+        self._verdicts: dict[tuple[Any, ...], tuple[Step | None, bool, str | None]] = {}
         self._asked: list[int] = []
+        self._away: dict[int, bool] = {}
+        """Who is taken out of lines; whether it waits for children."""
         self._resources: dict[str, None] = {}
         self._stocks: dict[str, None] = {}
         self._check_time()
@@ -270,33 +273,40 @@ class Migration:
         if machine and step.place.flow not in self._new.program.flows:
             self._end_machine(row, step, lost)
             return
-        place = f"{step.place.flow}.{step.place.label or step.place.number}"
-        target = self._moved_to(step)
-        there = self._counterpart(step) if target is None else self._steps[target.flow, target.number]
-        reason: str | None
-        if there is None:
-            reason = "is here, and the new blueprint has no such step"
-        elif target is not None:
-            reason = None
-            self._moving[row[ID]] = (place, _place_of(there))
-        else:
-            reason = self._why_not(row, step, there)
-            if reason is None and self._begins_anew(row, step, there):
-                self._moving[row[ID]] = (place, _place_of(there))
+        there, moved, reason = self._verdict(row, step)
         if there is None or reason is not None:
             plural = str(reason).replace("is here", "stand here", 1)
-            lost[place, plural, self._remedy(step)] += 1
+            lost[_place_of(step), plural, self._remedy(step)] += 1
             return
+        if moved:
+            self._moving[row[ID]] = (_place_of(step), _place_of(there))
         row[STEP] = there.index
         self._adopt(row, lost)
         if not machine:
-            if row[ID] in self._moving:
+            if moved:
                 pair = self._moving[row[ID]]
                 self.report.moved[pair] = self.report.moved.get(pair, 0) + 1
             else:
                 self.report.kept += 1
-        if row[ID] not in self._moving:
-            self._settle_in(row, step, there)
+        if not moved:
+            self._settle_in(row, step)
+
+    def _verdict(self, row: Row, step: Step) -> "tuple[Step | None, bool, str | None]":
+        """Where the entity goes on, whether it begins there anew, or why it cannot. One answer for all who are there alike."""
+        key = (step.index, row[PHASE], row[UNITS], "remaining" in (row[MEMORY] or ()))
+        found = self._verdicts.get(key)
+        if found is None:
+            target = self._moved_to(step)
+            there = self._counterpart(step) if target is None else self._steps[target.flow, target.number]
+            if there is None:
+                found = None, False, "is here, and the new blueprint has no such step"
+            elif target is not None:
+                found = there, True, None
+            else:
+                reason = self._why_not(row, step, there)
+                found = there, reason is None and self._begins_anew(row, step), reason
+            self._verdicts[key] = found
+        return found
 
     def _end_machine(self, row: Row, step: Step, lost: "Counter[tuple[str, str, str]]") -> None:
         name = step.place.flow.removeprefix(MACHINE)
@@ -312,7 +322,7 @@ class Migration:
         if step.place.flow.startswith(MACHINE):
             name = step.place.flow.removeprefix(MACHINE)
             return f"say where they go: moves: {{machines.{name}.STATE: machines.{name}.STATE}}"
-        place = f"{step.place.flow}.{step.place.label or step.place.number}"
+        place = _place_of(step)
         return f"keep the step, give it the label it had, or say where they go: moves: {{{place}: FLOW.STEP}}"
 
     def _counterpart(self, step: Step) -> Step | None:
@@ -360,24 +370,22 @@ class Migration:
     def _named_new(self, step: Step) -> Named:
         return self._counterparts[step.place.flow, step.place.number]
 
-    def _begins_anew(self, row: Row, step: Step, there: Step) -> bool:
+    def _begins_anew(self, row: Row, step: Step) -> bool:
         """Several waits in one, and meetings, are begun anew where they mean something else now."""
         if row[PHASE] not in (WAITING, GATHERED) or isinstance(step, RetryCheck | WaitFor):
             return False
         old, new = self._model_of(step), self._named_new(step)
         return bool(old.model.verb in ("wait_any", "batch", "assemble") and old.says != new.says)
 
-    def _settle_in(self, row: Row, step: Step, there: Step) -> None:
+    def _settle_in(self, row: Row, step: Step) -> None:
         """It stays at the step: a patience or a timeout that is no more does not end its wait."""
         if isinstance(step, PlainProcess):
             row[UNITS] = 1
-        if isinstance(step, RetryCheck):
-            return
-        body = self._named_new(step).model.body
-        limit = "timeout" if isinstance(step, WaitFor) else "patience"
         waits = isinstance(step, WaitFor) or (row[PHASE] == QUEUED and isinstance(step, Seize | StockStep))
-        if waits and row[ORDER] and getattr(body, limit) is None:
-            row[AT], row[ORDER] = None, 0
+        if waits and row[ORDER]:
+            limit = "timeout" if isinstance(step, WaitFor) else "patience"
+            if getattr(self._named_new(step).model.body, limit) is None:
+                row[AT], row[ORDER] = None, 0
         if isinstance(step, WaitFor) and self._model_of(step).says != self._named_new(step).says:
             self._asked.append(row[ID])
 
@@ -438,50 +446,51 @@ class Migration:
         self._moving = {number: self._moving[number] for number in sorted(self._moving, key=self._ranks.__getitem__)}
         for number in self._moving:
             self._take_away(self._rows[number], self._was_at[number])
+        self._out_of_lines()
 
     def _take_away(self, row: Row, step: Step) -> None:
         """Out of whatever it waits for or is served by. What it has seized stays with it."""
-        number, phase = row[ID], row[PHASE]
+        phase = row[PHASE]
         if isinstance(step, Seize) and phase in (QUEUED, SERVING, HALTED):
             self._out_of_resource(row, step)
         elif isinstance(step, StockStep) and phase == QUEUED:
-            section = "containers" if step.stock.kind == "container" else "stores"
-            stock = self._data[section][step.stock.name]
-            for line in ("putters", "getters"):
-                stock[line] = [other for other in stock[line] if other != number]
             self._stocks[step.stock.name] = None
         elif phase == GATHERED:
             self._out_of_group(row, step)
-        elif phase == WAITING:
-            for line in self._data["waiting"].values():
-                if number in line:
-                    line.remove(number)
-            if (row[MEMORY] or {}).get("children"):
-                for other in self._rows.values():
-                    if (other[MEMORY] or {}).get("parent") == number:
-                        del other[MEMORY]["parent"]
+        self._away[row[ID]] = phase == WAITING and bool((row[MEMORY] or {}).get("children"))
         row[AT], row[ORDER], row[PHASE], row[TICKET] = None, 0, MOVING, 0
         if row[MEMORY]:
             row[MEMORY] = {key: value for key, value in row[MEMORY].items() if key not in OF_ONE_STEP} or None
 
+    def _out_of_lines(self) -> None:
+        """All at once, since a line may be as long as those who leave it are many."""
+        data, away = self._data, self._away
+        if not away:
+            return
+        lines: list[tuple[dict[str, list[int]], str]] = [(data["waiting"], topic) for topic in data["waiting"]]
+        for resource in data["resources"].values():
+            lines += [(resource, name) for name in ("queue", "halted", "users") if name in resource]
+        for stock in (*data["containers"].values(), *data["stores"].values()):
+            lines += [(stock, "putters"), (stock, "getters")]
+        for owner, name in lines:
+            owner[name] = [number for number in owner[name] if number not in away]
+        for row in self._rows.values():
+            if row[MEMORY] and away.get(row[MEMORY].get("parent")):
+                del row[MEMORY]["parent"]
+
     def _out_of_resource(self, row: Row, step: Seize) -> None:
-        number, now = row[ID], self._old.now
+        now = self._old.now
         data, resource = self._data["resources"][step.resource.name], step.resource
         self._resources[resource.name] = None
         if row[PHASE] == QUEUED:
-            data["queue"].remove(number)
             data["sums"][QUEUE_SUM] += now
-        elif row[PHASE] == HALTED:
-            data["halted"].remove(number)
-        else:
+        elif row[PHASE] == SERVING:
             if "debt" in data:
                 owed = max(0, data["busy"] - resource.capacity)
                 data["debt"] = [data["debt"][0] + owed * (now - data["debt"][1]), now]
             units = self._units(row, step)
             data["busy"] -= units
             data["sums"][BUSY_SUM] += units * now
-            if "users" in data:
-                data["users"].remove(number)
 
     def _out_of_group(self, row: Row, step: Step) -> None:
         place = next(place for place, gathering in enumerate(self._old.program.gatherings) if gathering is step)
