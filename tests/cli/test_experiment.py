@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 import orjson
@@ -73,3 +74,76 @@ def test_an_error_inside_a_process_keeps_its_code(twin, tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
     assert "[unforeseen]" not in result.stderr
     assert "error: " in result.stderr
+
+
+SCREEN = (
+    "--vary",
+    "resources.b.capacity=1,2",
+    "--vary",
+    "services.milling.constant=5,4.5",
+    "--until",
+    300,
+    "-n",
+    2,
+    "--processes",
+    1,
+)
+
+
+def test_a_screening_design_tells_main_effects(twin, tmp_path: Path) -> None:
+    result = twin("experiment", LINE, *SCREEN, "--design", "plackett-burman", "--json")
+    assert result.exit_code == 0, result.stderr
+    *points, last = [orjson.loads(line) for line in result.stdout.splitlines()]
+    assert list(points[0]["changes"].values()) == [1, 5]
+    assert len(points) == 4
+    effect = last["main_effects"]["resources.b.capacity"]["utilisation b"]
+    assert effect["mean"] < 0
+    assert effect["low"] < effect["mean"] < effect["high"]
+    shown = twin("experiment", LINE, *SCREEN, "--design", "plackett-burman")
+    assert "main effect of services.milling.constant, 5 to 4.5" in shown.stdout
+    assert "main effect" not in twin("experiment", LINE, *SCREEN, "--design", "one-at-a-time").stdout
+
+
+def test_a_latin_hypercube_is_held_against_the_blueprint_as_it_is(twin, tmp_path: Path) -> None:
+    arguments = ("--vary", "resources.b.capacity=1..2", "--vary", "services.milling.constant=4.0..5.0", "--points", 13)
+    paths = (tmp_path / "runs.csv", tmp_path / "runs.png")
+    rest = ("--until", 100, "-n", 1, "--processes", 1, "--csv", paths[0], "--png", paths[1])
+    result = twin("experiment", LINE, *arguments, *rest, "--design", "latin-hypercube", "--json")
+    assert result.exit_code == 0, result.stderr
+    first, *others = [orjson.loads(line)["changes"] for line in result.stdout.splitlines()]
+    assert first == {}
+    assert {change["resources.b.capacity"] for change in others} == {1, 2}
+    rows = list(csv.DictReader(paths[0].open()))
+    assert rows[0]["services.milling.constant"] == ""
+    assert [float(row["services.milling.constant"]) for row in rows[1:]] == [c["services.milling.constant"] for c in others]
+    assert paths[1].read_bytes().startswith(b"\x89PNG\r\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--points", 5), "--points: means nothing for the design full"),
+        (("--design-seed", 5), "--design-seed: means nothing"),
+        (("--design", "latin-hypercube"), "needs a range"),
+        (("--design", "latin-hypercube", "--vary", "services.milling.constant=4"), "is no range"),
+        (("--design", "latin-hypercube", "--vary", "services.milling.constant=5..4"), "is no range"),
+        (("--design", "latin-hypercube", "--vary", "services.milling.constant=a..b"), "is no range"),
+        (("--design", "latin-hypercube", "--vary", "services.milling.constant=-NaN..b"), "is no range"),
+        (("--design", "plackett-burman"), "two values of each factor"),
+        (("--design", "plackett-burman", "--vary", "services.milling.constant=1,2,3"), "two values of each factor"),
+    ],
+)
+def test_a_design_that_is_not_one_is_one_line(twin, arguments: tuple, words: str) -> None:
+    result = twin("experiment", LINE, "--until", 10, *arguments, "--processes", 1)
+    assert result.exit_code == 2
+    assert "[bad-option]" in result.stderr
+    assert words in result.stderr
+
+
+def test_without_the_library_of_designs_it_is_said_which_extra_is_missing(twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydoe", None)
+    monkeypatch.delitem(sys.modules, "twin_app.analysis.designs", raising=False)
+    monkeypatch.delattr("twin_app.analysis.designs", raising=False)
+    result = twin("experiment", LINE, "--until", 10, "--design", "plackett-burman", "--vary", "resources.b.capacity=1,2")
+    assert result.exit_code == 2
+    assert "[no-designs] (install twin-app[designs])" in result.stderr

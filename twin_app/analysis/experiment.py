@@ -35,16 +35,27 @@ class Result(NamedTuple):
     differences: dict[str, Estimate]
 
 
-def full_factorial(factors: Mapping[str, Sequence[Any]], replications: int) -> list[Point]:
-    """Each value of each factor with each of the others; the last factor moves fastest. Raises TwinError `too-large`."""
-    size = prod(len(values) for values in factors.values())
+def check_size(size: int, replications: int) -> None:
+    """Of a design. Raises TwinError `too-large`."""
     if size > POINTS_MAX or size * replications > RUNS_MAX:
         raise TwinError(
             "too-large",
             f"{size:,} design points with {replications:,} replications each",
-            remedy=f"use at most {POINTS_MAX} points and {RUNS_MAX:,} runs: fewer values, or fewer replications",
+            remedy=f"use at most {POINTS_MAX} points and {RUNS_MAX:,} runs: fewer values or replications, or another --design",
         )
+
+
+def full_factorial(factors: Mapping[str, Sequence[Any]], replications: int) -> list[Point]:
+    """Each value of each factor with each of the others; the last factor moves fastest. Raises TwinError `too-large`."""
+    check_size(prod(len(values) for values in factors.values()), replications)
     return [dict(zip(factors, values, strict=True)) for values in product(*factors.values())]
+
+
+def one_at_a_time(factors: Mapping[str, Sequence[Any]], replications: int) -> list[Point]:
+    """All first values, then each further value of each factor alone. Raises TwinError `too-large`."""
+    check_size(1 + sum(len(values) - 1 for values in factors.values()), replications)
+    base = {path: values[0] for path, values in factors.items()}
+    return [base, *(base | {path: value} for path, values in factors.items() for value in values[1:])]
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -68,3 +79,30 @@ def results(points: Sequence[Point], runs: Sequence[Sequence[Figures]]) -> list[
                 differences[name] = estimate(pairs)
         found.append(Result(point, means, differences))
     return found
+
+
+def main_effects(
+    factors: Mapping[str, Sequence[Any]], points: Sequence[Point], runs: Sequence[Sequence[Figures]]
+) -> dict[str, dict[str, Estimate]]:
+    """For each factor, which has two values, what the second does to each figure: the mean over the points that have it, less the
+    mean over those with the first (Law, section 12.2). The design has to be balanced.
+
+    Each replication gives one such effect, and these are independent also where the points share random numbers. A replication in
+    which a figure is missing at some point does not count for it.
+    """
+    found: dict[str, dict[str, Estimate]] = {}
+    names = dict.fromkeys(name for own in runs for figures in own for name in figures)
+    for path, (_, second) in factors.items():
+        high = [point[path] == second for point in points]
+        found[path] = {}
+        for name in names:
+            told = [row for row in zip(*runs, strict=True) if all(name in figures for figures in row)]
+            if told:
+                found[path][name] = estimate([_effect([figures[name] for figures in row], high) for row in told])
+    return found
+
+
+def _effect(values: Sequence[float], high: Sequence[bool]) -> float:
+    with_it = [value for value, is_high in zip(values, high, strict=True) if is_high]
+    without = [value for value, is_high in zip(values, high, strict=True) if not is_high]
+    return fmean(with_it) - fmean(without)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import enum
 import multiprocessing
 import os
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import orjson
@@ -20,13 +22,40 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.blueprint import Blueprint
 from models.errors import TwinError
 from twin_app.analysis import trial
-from twin_app.analysis.experiment import REPLICATIONS_MAX, Estimate, Figures, Point, Result, full_factorial, results
+from twin_app.analysis.experiment import (
+    POINTS_MAX,
+    REPLICATIONS_MAX,
+    Estimate,
+    Figures,
+    Point,
+    Result,
+    full_factorial,
+    main_effects,
+    one_at_a_time,
+    results,
+)
 from twin_app.cli import output
 from twin_app.cli.options import Json, check_writable, unwritable
 from twin_app.cli.pictures import check_picture, picture
 from twin_app.cli.reading import read_blueprint
 
 PROCESSES_MAX = 64
+NAMED_MAX = 12
+"""More points than this are numbered in a picture."""
+POINTS = 20
+SEEDS_MAX = 2**32
+
+Factors = dict[str, list[Any]]
+
+
+class Design(enum.StrEnum):
+    """Which points are run."""
+
+    FULL = "full"
+    ONE_AT_A_TIME = "one-at-a-time"
+    PLACKETT_BURMAN = "plackett-burman"
+    FOLDED = "folded-plackett-burman"
+    LATIN_HYPERCUBE = "latin-hypercube"
 
 
 def experiment(
@@ -44,9 +73,19 @@ def experiment(
         typer.Option(
             "--vary",
             metavar="PATH=V1,V2,...",
-            help="A factor (repeatable): each value with each of the others.",
+            help="A factor (repeatable) with its values; for latin-hypercube its range: PATH=LOW..HIGH.",
             show_default=False,
         ),
+    ] = None,
+    design: Annotated[
+        Design, typer.Option("--design", help="Which combinations are run; the last three need twin-app[designs].")
+    ] = Design.FULL,
+    points: Annotated[
+        int | None,
+        typer.Option("--points", min=2, max=POINTS_MAX, help="Of a latin-hypercube.", show_default=str(POINTS)),
+    ] = None,
+    design_seed: Annotated[
+        int | None, typer.Option("--design-seed", min=0, max=SEEDS_MAX, help="Of a latin-hypercube.", show_default="1")
     ] = None,
     processes: Annotated[
         int | None,
@@ -67,26 +106,63 @@ def experiment(
         raise TwinError(
             "bad-until", f"figures from {warm:g} to {until:g} are no stretch of time", remedy="--until after --warm-up"
         )
-    points = full_factorial(_factors(vary or []), replications)
-    for point in points:
+    factors, all_points = _design(design, vary or [], replications, points, design_seed)
+    for point in all_points:
         trial.begin(blueprint, point)  # a value that is refused is told before anything is run
     if csv_file is not None:
         check_writable(csv_file, "--csv")
     if png is not None:
         check_picture(png)
-    tasks = [(point, number) for point in points for number in range(replications)]
+    tasks = [(point, number) for point in all_points for number in range(replications)]
     runs = _all_runs(blueprint, tasks, until, warm, min(processes or os.cpu_count() or 1, PROCESSES_MAX, len(tasks)))
     grouped = [runs[start : start + replications] for start in range(0, len(runs), replications)]
-    found = results(points, grouped)
+    found = results(all_points, grouped)
     if csv_file is not None:
-        _write_csv(csv_file, points, grouped)
+        _write_csv(csv_file, all_points, grouped)
     if png is not None:
         write_png(png, found)
     _show(blueprint, found, replications, as_json)
+    two_levels = all(len(values) == 2 and values[0] != values[1] for values in factors.values())
+    if design is not Design.ONE_AT_A_TIME and len(factors) > 1 and two_levels:
+        _show_effects(blueprint, factors, main_effects(factors, all_points, grouped), as_json)
 
 
-def _factors(given: list[str]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+# -- the design
+def _design(
+    design: Design, given: list[str], replications: int, points: int | None, seed: int | None
+) -> tuple[Factors, list[Point]]:
+    """The factors that have listed values, and the points. Raises TwinError."""
+    if design is Design.LATIN_HYPERCUBE:
+        room = _room()
+        ranges = {path: room.Range(*_range(path, text)) for path, text in _texts(given).items()}
+        if not ranges:
+            remedy = "--vary services.milling.mean=3.0..5.0"
+            raise TwinError("bad-option", f"a {design} needs a range", place="--vary", remedy=remedy)
+        return {}, room.latin_hypercube(ranges, points or POINTS, replications, 1 if seed is None else seed)
+    if points is not None or seed is not None:
+        option = "--points" if points is not None else "--design-seed"
+        raise TwinError("bad-option", f"means nothing for the design {design}", place=option, remedy="--design latin-hypercube")
+    factors = _factors(given)
+    match design:
+        case Design.FULL:
+            return factors, full_factorial(factors, replications)
+        case Design.ONE_AT_A_TIME:
+            return factors, one_at_a_time(factors, replications)
+    return factors, _room().plackett_burman(factors, replications, folded=design is Design.FOLDED)
+
+
+def _room() -> ModuleType:
+    """What makes the other designs. Raises TwinError `no-designs` where its libraries are not installed."""
+    try:
+        from twin_app.analysis import designs
+    except ImportError:
+        raise TwinError("no-designs", "this design needs pydoe and scipy", remedy="install twin-app[designs]") from None
+    return designs
+
+
+def _texts(given: list[str]) -> dict[str, str]:
+    """What was written for each path."""
+    found: dict[str, str] = {}
     for text in given:
         path, equals, values = text.partition("=")
         if not equals or not path.strip() or not values or path.strip() in found:
@@ -96,8 +172,25 @@ def _factors(given: list[str]) -> dict[str, list[Any]]:
                 place="--vary",
                 remedy="write each path once: --vary resources.b.capacity=1,2",
             )
-        found[path.strip()] = [_value(value) for value in values.split(",")]
+        found[path.strip()] = values
     return found
+
+
+def _factors(given: list[str]) -> Factors:
+    return {path: [_value(value) for value in text.split(",")] for path, text in _texts(given).items()}
+
+
+def _range(path: str, text: str) -> tuple[float, float]:
+    low, _, high = text.partition("..")
+    ends = [_value(low), _value(high)]
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends) or not ends[0] < ends[1]:
+        raise TwinError(
+            "bad-option",
+            f"{path[:80]}={text[:80]} is no range",
+            place="--vary",
+            remedy="write the lower end first: --vary services.milling.mean=3.0..5.0 (whole numbers: 1..4)",
+        )
+    return ends[0], ends[1]
 
 
 def _value(text: str) -> Any:
@@ -195,6 +288,21 @@ def _show(blueprint: Blueprint, found: list[Result], replications: int, as_json:
         output.table(rows, rows[0])
 
 
+def _show_effects(blueprint: Blueprint, factors: Factors, effects: dict[str, dict[str, Estimate]], as_json: bool) -> None:
+    if as_json:
+        told = {path: {name: _fields(value) for name, value in figures.items()} for path, figures in effects.items()}
+        output.put_json({"twin": blueprint.twin, "unit": blueprint.time.unit, "factors": factors, "main_effects": told})
+        return
+    for path, (first, second) in factors.items():
+        output.say()
+        output.say(f"main effect of {path}, {first} to {second}", style="bold")
+        rows = [
+            {"figure": name, "effect": f"{value.mean:+.4f}", "95 % interval": _interval(value)}
+            for name, value in effects[path].items()
+        ]
+        output.table(rows, ("figure", "effect", "95 % interval"))
+
+
 def _fields(value: Estimate) -> dict[str, Any]:
     half = value.half
     low, high = (None, None) if half is None else (value.mean - half, value.mean + half)
@@ -214,10 +322,13 @@ def _write_csv(path: Path, points: list[Point], grouped: list[list[Figures]]) ->
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*points[0], "replication", *names])
+            paths = list(dict.fromkeys(path for point in points for path in point))
+            writer.writerow([*paths, "replication", *names])
             for point, runs in zip(points, grouped, strict=True):
                 for number, figures in enumerate(runs):
-                    writer.writerow([*point.values(), number, *(figures.get(name, "") for name in names)])
+                    writer.writerow(
+                        [*(point.get(path, "") for path in paths), number, *(figures.get(name, "") for name in names)]
+                    )
     except OSError as error:
         raise unwritable(path, error, "make room, or name another with --csv") from error
 
@@ -231,4 +342,7 @@ def write_png(path: Path, found: list[Result]) -> None:
             bars = [value.half or 0.0 for _, value in told]
             axis.errorbar([number for number, _ in told], [value.mean for _, value in told], yerr=bars, fmt="o", capsize=4)
             axis.set_ylabel(name, fontsize=8)
-        axes[-1].set_xticks(range(len(found)), [_name(result.changes) for result in found], rotation=20, fontsize=7)
+        if len(found) <= NAMED_MAX:
+            axes[-1].set_xticks(range(len(found)), [_name(result.changes) for result in found], rotation=20, fontsize=7)
+        else:
+            axes[-1].set_xlabel("design point, the first is 0", fontsize=8)
