@@ -191,6 +191,8 @@ def test_random_edits_migrate_with_all_accounted_for_or_change_nothing(
     created = {e.entity for e in events if e.kind == "entity-created"}
     assert set(new.entities) == (entities | created) - left
     assert new.now == twin.now
+    for name in twin.resources.keys() & new.resources.keys():  # no time has passed: nothing is added to any integral
+        assert new.resources[name].areas() == pytest.approx(twin.resources[name].areas(), abs=1e-9)
     assert new.statistics()["created"] == figures["created"] + len(created)
     balanced(new)
     again = Twin.restore(through_text(new.snapshot()))
@@ -378,6 +380,30 @@ def test_who_must_now_be_found_in_service_is_found():
     back = migrated(new, model(line()), None) if not new.resources["a"].down else None
     assert back is None
     assert misfits(new, line()) == ["make.0"]  # its interrupted service could not go on there
+    balanced(new)
+
+
+def test_several_who_must_now_be_found_in_service_are_found_in_their_order():
+    old = at(2.5, line(resources={"a": {"capacity": 2, "max_capacity": 5}, "b": {"capacity": 1}}))
+    maintenance = {"every": {"constant": 9.0}, "duration": {"constant": 1.0}, "policy": "interrupt", "first": 0.25}
+    resources = {"a": {"capacity": 2, "max_capacity": 5, "maintenance": maintenance}, "b": {"capacity": 1}}
+    new = migrated(old, model(line(resources=resources)))
+    new.advance(3.0)
+    assert [(e.sim_time, e.entity) for e in new.drain() if e.kind == "entity-preempted"] == [(2.75, 1), (2.75, 2)]
+
+
+def test_units_are_never_given_back_in_another_number_than_they_were_taken():
+    wide = {"a": {"capacity": 2, "max_capacity": 5}, "b": {"capacity": 1}}
+    flows = {"make": [{"process": {"resource": "a", "service": "turn", "units": 2}}, line()["flows"]["make"][1]]}
+    old = at(2.5, line(resources=wide, flows=flows))
+    assert misfits(old, line(resources=wide)) == ["make.0"]
+
+
+def test_a_patience_that_is_gone_ends_no_wait():
+    flows = {"make": [{"process": {"resource": "a", "service": "turn", "patience": 1.25}}, line()["flows"]["make"][1]]}
+    new = migrated(at(2.1, line(flows=flows)), model(line()))
+    new.advance(30.0)
+    assert (new.outcomes["finished"], new.outcomes["reneged"]) == (5, 0)
     balanced(new)
 
 
