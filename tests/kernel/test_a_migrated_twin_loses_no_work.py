@@ -272,6 +272,15 @@ def test_who_stands_at_a_step_that_is_gone_is_not_lost_but_named_or_moved_in_ord
     balanced(new)
 
 
+def test_who_is_moved_out_of_a_line_or_a_service_leaves_its_figures_right():
+    old = at(4.5, line())
+    flows = {"make": [{"polish": {"process": {"resource": "b", "service": "pack"}}}, {"process": {"resource": "a", "for": 1}}]}
+    new = migrated(old, model(line(flows=flows)), {"make.0": "make.polish", "make.1": "make.polish"})
+    assert new.resources["a"].areas() == old.resources["a"].areas()
+    new.advance(4.75)
+    assert new.resources["a"].areas()[1:3] == old.resources["a"].areas()[1:3]
+
+
 def test_units_that_are_held_of_a_resource_that_is_gone_do_not_vanish():
     flows = {"make": [{"seize": "a"}, {"wait": {"delay": 3}}, {"release": "a"}]}
     old = at(1.5, line(flows=flows))
@@ -400,8 +409,11 @@ def test_units_are_never_given_back_in_another_number_than_they_were_taken():
 
 
 def test_a_patience_that_is_gone_ends_no_wait():
-    flows = {"make": [{"process": {"resource": "a", "service": "turn", "patience": 1.25}}, line()["flows"]["make"][1]]}
+    flows = {"make": [{"process": {"resource": "a", "service": "turn", "patience": 0.5}}, line()["flows"]["make"][1]]}
     new = migrated(at(2.1, line(flows=flows)), model(line()))
+    new.advance(2.9)
+    balanced(new)
+    assert [e.id for e in new.resources["a"].queue.in_order()] == [2]
     new.advance(30.0)
     assert (new.outcomes["finished"], new.outcomes["reneged"]) == (5, 0)
     balanced(new)
