@@ -64,21 +64,6 @@ class Step:
         return str(self.place)
 
 
-class Span:
-    """A length of time to be spent: a number, an expression or a draw. Negative counts as 0."""
-
-    __slots__ = ("_give",)
-
-    def __init__(self, give: Amount) -> None:
-        self._give = give
-
-    def __call__(self, entity: Entity) -> float:
-        duration = self._give(entity)
-        if 0.0 <= duration <= DURATION_MAX:
-            return duration
-        return legal_duration(duration)
-
-
 def legal_duration(duration: Any) -> float:
     """Clip at 0 and refuse what is no length of time: more than 1e12 units, or not a number. Raises EntityFault."""
     if isinstance(duration, bool) or not isinstance(duration, int | float) or duration != duration:
@@ -102,4 +87,4 @@ def amount(twin: "Twin", value: Any) -> Any:
     return Expression(value, twin.scope) if isinstance(value, str) else value
 
 
-__all__ = ["NORMAL", "Amount", "Next", "Span", "Step", "amount", "legal_duration", "positive_whole"]
+__all__ = ["NORMAL", "Amount", "Next", "Step", "amount", "legal_duration", "positive_whole"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import EntityFault
 from twin_app.kernel.entity import CARRIED, GATHERED, MOVING, Entity
 from twin_app.kernel.expressions import Expression
-from twin_app.kernel.steps.base import Next, Step, positive_whole
+from twin_app.kernel.steps.base import Next, Step, legal_duration, positive_whole
 from twin_app.kernel.steps.blocks import forget, recall, remember
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Batch(Gathering):
         key = self._key(entity)
         size = self._size(entity) if isinstance(self._size, Expression) else self._size
         size = positive_whole(size, "`size`")
-        timeout = self._timeout(entity) if self._timeout is not None and key not in self.groups else None
+        timeout = legal_duration(self._timeout(entity)) if self._timeout is not None and key not in self.groups else None
         group = self._stay(entity, key)
         if len(group) >= size:
             self._leave_together(key)

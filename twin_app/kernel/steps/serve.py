@@ -65,7 +65,7 @@ class Seize(Step):
         entity.phase = QUEUED
         resource.join(entity)
         if self._patience is not None:
-            twin.calendar.schedule(entity, twin.now + self._patience(entity))
+            twin.calendar.schedule(entity, twin.now + legal_duration(self._patience(entity)))
         if resource.busy < resource.usable:
             resource.grant(entity.last)
         if self._preempts and entity.phase == QUEUED and resource.usable and resource.queue.first() is entity:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from models.errors import EntityFault
 from twin_app.kernel.entity import MOVING, QUEUED, Entity
 from twin_app.kernel.expressions import Expression
-from twin_app.kernel.steps.base import Next, Step, amount
+from twin_app.kernel.steps.base import Next, Step, amount, legal_duration
 
 if TYPE_CHECKING:
     from twin_app.kernel.program import Place
@@ -35,7 +35,7 @@ class StockStep(Step):
         entity.since = twin.now
         line.join(entity)
         if self._patience is not None:
-            twin.calendar.schedule(entity, twin.now + self._patience(entity))
+            twin.calendar.schedule(entity, twin.now + legal_duration(self._patience(entity)))
 
     def _tell(self, entity: Entity, units: float, cause: int | None) -> None:
         twin = self.twin

@@ -90,7 +90,7 @@ class WaitFor(Step):
             entity.last = twin.emit("entity-waiting", entity.id, entity.last, self._payload)
         twin.waiting.join(entity, self.topics)
         if self._timeout is not None:
-            twin.calendar.schedule(entity, twin.now + self._timeout(entity))
+            twin.calendar.schedule(entity, twin.now + legal_duration(self._timeout(entity)))
         return None
 
     def satisfied(self, entity: Entity, topic: str) -> bool:
