@@ -60,9 +60,14 @@ def _verbs(text: str) -> Iterator[str]:
 
 
 @cache
+def _twin() -> Any:
+    return typer.main.get_command(app)
+
+
+@cache
 def _command(words: tuple[str, ...]) -> tuple[bool, frozenset[str]]:
     """Whether there is such a verb, and the options that it and those above it have."""
-    command: Any = typer.main.get_command(app)
+    command: Any = _twin()
     options = {"--help"}
     with command.make_context("twin", [], resilient_parsing=True) as context:
         for depth, word in enumerate(("", *words)):
