@@ -89,9 +89,13 @@ def _targets(text: str) -> Iterator[str]:
                 yield f"there is no `make {word}`"
 
 
+@cache
+def _known_services() -> frozenset[str]:
+    return frozenset(YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"])
+
+
 def _services(text: str) -> Iterator[str]:
-    compose = YAML(typ="safe").load(ROOT / "docker-compose.yml")
-    known = set(compose["services"])
+    known = _known_services()
     for words in _commands(text, "compose"):
         for word in words:
             name = re.fullmatch(r"([a-z][a-z-]*)=\d+", word)

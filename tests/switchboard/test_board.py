@@ -184,7 +184,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 
 
 @given(st.dictionaries(PATHS, VALUES, min_size=1, max_size=4))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_is_accepted_is_never_of_another_type_nor_out_of_bounds(changes):
     there, values = board()
     try:
