@@ -22,7 +22,7 @@ from twin_app.kernel.expressions import checked
 from twin_app.kernel.opening import MACHINE
 from twin_app.kernel.resource import Resource
 from twin_app.kernel.steps.base import Step
-from twin_app.kernel.steps.blocks import forget, recall, remember
+from twin_app.kernel.steps.blocks import OF_ONE_STEP, forget, recall, remember
 from twin_app.kernel.steps.control import End
 from twin_app.kernel.steps.serve import Seize
 from twin_app.kernel.stock import Store
@@ -35,9 +35,6 @@ LEFT = "left"
 
 CREATED_MAX = 10_000
 """Entities that one observation can create: it is carried out in one go, and a worker must not stand still for it."""
-
-OF_ONE_STEP = ("remaining", "item", "after", "arm", "children")
-"""What an entity remembers for the step where it stands, and must not take along."""
 
 
 class Alignment:

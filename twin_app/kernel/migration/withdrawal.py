@@ -21,14 +21,12 @@ from twin_app.kernel.migration.work import (
     units_of,
 )
 from twin_app.kernel.steps.base import Step
+from twin_app.kernel.steps.blocks import OF_ONE_STEP
 from twin_app.kernel.steps.serve import Seize
 from twin_app.kernel.steps.stock import StockStep
 
 if TYPE_CHECKING:
     from twin_app.kernel.twin import Twin
-
-OF_ONE_STEP = ("remaining", "item", "after", "arm", "children", "group", "kind")
-"""What an entity remembers for the step where it stands, and must not take along."""
 
 
 class Withdrawal:

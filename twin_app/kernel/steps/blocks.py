@@ -29,6 +29,10 @@ def forget(entity: Entity, key: str) -> None:
         entity.memory.pop(key, None)
 
 
+OF_ONE_STEP = ("remaining", "item", "after", "arm", "children", "group", "kind")
+"""What an entity remembers for the step where it stands, and must not take along when it is taken away from there."""
+
+
 class BlockOwner(Step):
     """A step with a block that is done again."""
 
